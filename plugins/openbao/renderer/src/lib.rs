@@ -1,0 +1,1 @@
+//! banhbaoring-plugin-openbao
