@@ -1,0 +1,84 @@
+//! `Inventory`: the truth about what belongs to an owner. One object per owner in the host's namespace, written by the host alone.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What belongs to one owner.
+#[derive(CustomResource, KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "plugins.banhbaoring.io",
+    version = "v1alpha1",
+    kind = "Inventory",
+    plural = "inventories",
+    namespaced,
+    category = "banhbaoring",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "What belongs to one owner. Written by the host alone; do not edit.",
+    printcolumn = r#"{"name":"Owner","type":"string","jsonPath":".spec.owner.kind"}"#,
+    printcolumn = r#"{"name":"Namespace","type":"string","jsonPath":".spec.owner.namespace"}"#,
+    printcolumn = r#"{"name":"Name","type":"string","jsonPath":".spec.owner.name"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct InventorySpec {
+    /// Whose.
+    pub owner: OwnerReference,
+    /// Every object that this owner's components made, or are about to make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<ChildEntry>,
+    /// Told events: key to its last fingerprint, so that an event is told once.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, String>,
+}
+
+/// The owner, with the uid that tells it from a later one of the same name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnerReference {
+    /// `group/version`.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Absent for cluster-scoped owners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Uid.
+    pub uid: String,
+}
+
+/// One object of an owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChildEntry {
+    /// `group/version` as last applied.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Absent for cluster-scoped children.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// The component that made it.
+    pub component: String,
+    /// The account under which it was made: reads and deletes after the plugin is gone use it.
+    pub account: String,
+    /// Absent while it is only intended: the creation was about to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Hash of what was desired when it was last applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_hash: Option<String>,
+    /// Hash of our entry in its managedFields after that apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields_hash: Option<String>,
+    /// Stays when the owner goes or no longer desires it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+}

@@ -1,0 +1,91 @@
+//! What step 1 saw: the owner, its children as far as they are known, answers to needs. Only data; `banhbaoring-cluster` fills it.
+
+use std::collections::BTreeMap;
+
+use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{ActionOutcome, AnswerOutcome, Json, ObjectReference, Platform, ReadinessState};
+
+/// Everything that the pure steps of one reconcile are based on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The owner.
+    pub owner: Owner,
+    /// What the host recorded about it.
+    pub inventory: InventorySpec,
+    /// Children of the inventory that exist, by reference.
+    pub children: BTreeMap<ObjectReference, ObservedChild>,
+    /// The cluster.
+    pub platform: Platform,
+    /// Answers so far, by component and id of the need.
+    pub answers: BTreeMap<(String, String), AnswerOutcome>,
+    /// Results of actions, by component and id of the action.
+    pub results: BTreeMap<(String, String), ActionOutcome>,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// The custom resource that is reconciled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Which, with its uid.
+    pub reference: OwnerReference,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The whole object as read, without managedFields.
+    pub object: Json,
+}
+
+impl Owner {
+    /// `group/Kind`, as descriptors name it.
+    pub fn kind(&self) -> String {
+        let group = self.reference.api_version.split_once('/').map_or("", |(group, _)| group);
+        format!("{group}/{}", self.reference.kind)
+    }
+
+    /// Its `spec`; an empty object where absent.
+    pub fn spec(&self) -> &Json {
+        static EMPTY: std::sync::LazyLock<Json> = std::sync::LazyLock::new(|| Json::Object(serde_json::Map::new()));
+        self.object.get("spec").unwrap_or(&EMPTY)
+    }
+
+    /// Its `status`, if any.
+    pub fn status(&self) -> Option<&Json> {
+        self.object.get("status")
+    }
+}
+
+/// A child that exists, as metadata plus readiness: never the whole object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObservedChild {
+    /// Which.
+    pub reference: ObjectReference,
+    /// Its uid: an object of the same name with another uid is not ours.
+    pub uid: String,
+    /// Its resourceVersion, for preconditions.
+    pub resource_version: String,
+    /// Hash of the entries of our field manager in its managedFields; absent where there is none.
+    pub fields_hash: Option<String>,
+    /// Uid of its controller owner reference.
+    pub controller: Option<String>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// How it fares.
+    pub readiness: Readiness,
+    /// The fields that a component asked to see, by pointer.
+    pub fields: Json,
+}
+
+/// How an object fares, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Ready, progressing, failed.
+    pub state: ReadinessState,
+    /// CamelCase.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
