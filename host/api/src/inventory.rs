@@ -30,6 +30,10 @@ pub struct InventorySpec {
     /// Every object that this owner's components made, or are about to make.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<ChildEntry>,
+    /// Random, hex: salts the hashes of Secret values in `material`, so that nobody who sees such a hash in a pod template can guess the
+    /// value from it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub salt: String,
     /// Told events: key to its last fingerprint, so that an event is told once.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, String>,
@@ -78,6 +82,12 @@ pub struct ChildEntry {
     /// Hash of our entry in its managedFields after that apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields_hash: Option<String>,
+    /// Of generated Secrets: salted SHA-256 of each value by key, set whenever the host makes one. Fills `$(hash:secret/key)`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub material: BTreeMap<String, String>,
+    /// Of renewable Secrets: when the material is due, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew_at: Option<i64>,
     /// Stays when the owner goes or no longer desires it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep: bool,

@@ -22,6 +22,8 @@ pub struct Observation {
     pub answers: BTreeMap<(String, String), AnswerOutcome>,
     /// Results of actions, by component and id of the action.
     pub results: BTreeMap<(String, String), ActionOutcome>,
+    /// Salted hashes of values of Secrets that the host did not make, by `secret/key`, as far as they were asked for.
+    pub material: BTreeMap<String, String>,
     /// Seconds since 1970.
     pub now: u64,
 }

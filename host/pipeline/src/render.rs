@@ -65,6 +65,8 @@ pub enum Outcome {
     Answered(Arc<Response>),
     /// It, or a provider of a slot of its, failed.
     Failed(Failure),
+    /// The answer of a slot's provider is not granted.
+    Refused(crate::admit::Refusal),
     /// A gate is closed.
     Waiting(Dependency),
 }

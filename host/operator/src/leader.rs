@@ -1,0 +1,178 @@
+//! Leader election by a `coordination.k8s.io` Lease: one replica reconciles, the others stand by with their plugins loaded.
+//!
+//! A leader that cannot renew in time stops by itself *before* another may take over: the process ends, and starts again as a standby.
+//! Nothing about what leaders do lives here.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+/// A Lease is good for this long.
+const DURATION: Duration = Duration::from_secs(15);
+/// It is renewed this often.
+const RENEW: Duration = Duration::from_secs(3);
+/// A leader that could not renew for this long stops; less than [`DURATION`], so that two never lead at once.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The place of one replica in the election.
+#[derive(Clone)]
+pub struct Election {
+    leases: Api<Lease>,
+    name: String,
+    identity: String,
+    observed: Option<Observed>,
+}
+
+/// What another holder's Lease looked like, and when we first saw it so: clocks of other machines are not trusted.
+#[derive(Clone)]
+struct Observed {
+    resource_version: String,
+    since: Instant,
+}
+
+/// Why leading ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaderError {
+    /// Another replica holds the Lease.
+    #[error("the Lease is held by `{holder}` now; this replica stops and stands by")]
+    Lost {
+        /// Who.
+        holder: String,
+    },
+    /// The API server could not be asked in time.
+    #[error("the Lease could not be renewed for {}s ({source}); this replica stops so that two never lead", DEADLINE.as_secs())]
+    NotRenewed {
+        /// The last error.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+impl Election {
+    /// Takes part under `identity` in the election for the Lease `name` in `namespace`.
+    pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
+        Self { leases: Api::namespaced(client, namespace), name: name.to_owned(), identity: identity.to_owned(), observed: None }
+    }
+
+    /// Returns once this replica leads.
+    pub async fn acquire(&mut self) {
+        info!(lease = %self.name, identity = %self.identity, "standing by");
+        loop {
+            match self.try_acquire().await {
+                Ok(true) => {
+                    info!(lease = %self.name, identity = %self.identity, "leading");
+                    return;
+                }
+                Ok(false) => {}
+                Err(error) => debug!(%error, "the Lease could not be asked"),
+            }
+            tokio::time::sleep(RENEW).await;
+        }
+    }
+
+    /// Renews until that fails.
+    pub async fn hold(&mut self) -> LeaderError {
+        let mut renewed = Instant::now();
+        loop {
+            tokio::time::sleep(RENEW).await;
+            let attempt = tokio::time::timeout(RENEW, self.try_acquire()).await;
+            match attempt {
+                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(false)) => {
+                    let holder = self.holder().await.unwrap_or_default();
+                    return LeaderError::Lost { holder };
+                }
+                Ok(Err(source)) if renewed.elapsed() > DEADLINE => return LeaderError::NotRenewed { source: Box::new(source) },
+                Ok(Err(error)) => warn!(%error, "the Lease was not renewed; trying again"),
+                Err(_) if renewed.elapsed() > DEADLINE => {
+                    let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer from the API server");
+                    return LeaderError::NotRenewed { source: Box::new(kube::Error::Service(Box::new(source))) };
+                }
+                Err(_) => warn!("the Lease was not renewed in time; trying again"),
+            }
+        }
+    }
+
+    /// Gives the Lease back, so that the next leader need not wait for it to expire.
+    pub async fn release(&self) {
+        let Ok(Some(mut lease)) = self.leases.get_opt(&self.name).await else { return };
+        if let Some(spec) = lease.spec.as_mut()
+            && spec.holder_identity.as_deref() == Some(&self.identity)
+        {
+            spec.holder_identity = None;
+            spec.lease_duration_seconds = Some(1);
+            if let Err(error) = self.leases.replace(&self.name, &PostParams::default(), &lease).await {
+                debug!(%error, "the Lease was not given back; it expires by itself");
+            }
+        }
+    }
+
+    async fn holder(&self) -> Option<String> {
+        self.leases.get_opt(&self.name).await.ok().flatten()?.spec?.holder_identity
+    }
+
+    async fn try_acquire(&mut self) -> Result<bool, kube::Error> {
+        let Some(lease) = self.leases.get_opt(&self.name).await? else {
+            return accepted(self.leases.create(&PostParams::default(), &self.lease(None, 0)).await);
+        };
+        let spec = lease.spec.clone().unwrap_or_default();
+        let holder = spec.holder_identity.clone().unwrap_or_default();
+        let transitions = spec.lease_transitions.unwrap_or(0);
+        if holder != self.identity && !holder.is_empty() && !self.has_expired(&lease) {
+            return Ok(false);
+        }
+        let transitions = if holder == self.identity { transitions } else { transitions + 1 };
+        let mut next = self.lease(lease.metadata.resource_version.clone(), transitions);
+        if holder == self.identity
+            && let Some(next) = next.spec.as_mut()
+        {
+            next.acquire_time = spec.acquire_time;
+        }
+        // Carries the resourceVersion: of two that try at once, one gets a conflict.
+        accepted(self.leases.replace(&self.name, &PostParams::default(), &next).await)
+    }
+
+    fn has_expired(&mut self, lease: &Lease) -> bool {
+        let resource_version = lease.metadata.resource_version.clone().unwrap_or_default();
+        let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).unwrap_or(0);
+        match &self.observed {
+            Some(seen) if seen.resource_version == resource_version => {
+                seen.since.elapsed() > Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+            }
+            _ => {
+                self.observed = Some(Observed { resource_version, since: Instant::now() });
+                false
+            }
+        }
+    }
+
+    fn lease(&self, resource_version: Option<String>, transitions: i32) -> Lease {
+        let now = MicroTime(k8s_openapi::jiff::Timestamp::from_microsecond(Utc::now().timestamp_micros()).unwrap_or_default());
+        Lease {
+            metadata: ObjectMeta { name: Some(self.name.clone()), resource_version, ..ObjectMeta::default() },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.identity.clone()),
+                lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+                acquire_time: Some(now.clone()),
+                renew_time: Some(now),
+                lease_transitions: Some(transitions),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+}
+
+/// A conflict is an answer: somebody else was first.
+fn accepted(result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(error) => Err(error),
+    }
+}

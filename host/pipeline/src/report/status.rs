@@ -1,0 +1,132 @@
+//! The owner's status: what the host says at the top, each component's fragment at its place.
+
+use banhbaoring_api::condition::{self, Condition, ConditionStatus};
+use serde_json::{Map, Value, json};
+
+use super::{ComponentReport, ComponentState, Facts, Phase, responses};
+use crate::contract::{ConditionState, Criticality, Json, PhaseSource};
+use crate::json::canonical;
+
+/// Fields at the top of every status that only the host writes.
+pub const RESERVED: [&str; 3] = ["conditions", "observedGeneration", "components"];
+
+pub(super) fn status(facts: &Facts<'_>, components: &[ComponentReport], phase: Phase) -> (Json, bool) {
+    let owner = &facts.observation.owner;
+    let mut status = Map::new();
+    let mut told = false;
+    for (name, response) in responses(facts.desired) {
+        let Some(node) = facts.graph.nodes.iter().find(|node| node.component.name == name) else { continue };
+        told |= node.plugin.descriptor.kinds.iter().any(|kind| kind.phase == PhaseSource::Told && is_kind(&kind.crd, &owner.kind()));
+        place(&mut status, &node.component.status_path, &response.status);
+    }
+    for name in RESERVED {
+        status.remove(name);
+    }
+    if !(told && status.contains_key("phase")) {
+        status.insert("phase".to_owned(), json!(phase.as_str()));
+    }
+    status.insert("observedGeneration".to_owned(), json!(owner.generation));
+    status.insert("components".to_owned(), json!(components));
+    status.insert("conditions".to_owned(), json!(conditions(facts, components)));
+    let status = Value::Object(status);
+    let changed = owner.status().is_none_or(|old| canonical(old) != canonical(&status));
+    (status, changed)
+}
+
+fn is_kind(crd: &Json, kind: &str) -> bool {
+    let group = crd.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
+    let name = crd.pointer("/spec/names/kind").and_then(Value::as_str).unwrap_or_default();
+    kind.split_once('/') == Some((group, name))
+}
+
+/// Puts a fragment at a pointer, merging objects on the way.
+fn place(status: &mut Map<String, Value>, pointer: &str, fragment: &Json) {
+    let mut at = status;
+    for token in pointer.split('/').skip(1).filter(|token| !token.is_empty()) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        let next = at.entry(token).or_insert_with(|| Value::Object(Map::new()));
+        let Some(next) = next.as_object_mut() else { return };
+        at = next;
+    }
+    if let Some(fields) = fragment.as_object() {
+        for (key, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+            at.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+fn conditions(facts: &Facts<'_>, components: &[ComponentReport]) -> Vec<Condition> {
+    let owner = &facts.observation.owner;
+    let mut conditions: Vec<Condition> = owner
+        .status()
+        .and_then(|status| status.get("conditions"))
+        .and_then(|old| serde_json::from_value(old.clone()).ok())
+        .unwrap_or_default();
+    let mut wanted = vec![ready(components), reconciled(facts, components)];
+    for (_, response) in responses(facts.desired) {
+        wanted.extend(response.conditions.iter().map(|condition| {
+            let status = match condition.status {
+                ConditionState::Yes => ConditionStatus::True,
+                ConditionState::No => ConditionStatus::False,
+                ConditionState::Unknown => ConditionStatus::Unknown,
+            };
+            (condition.condition_type.clone(), status, condition.reason.clone(), condition.message.clone())
+        }));
+    }
+    let all_answered = responses(facts.desired).count() == facts.graph.nodes.len();
+    // While a component does not answer, nobody knows whether its conditions still hold: they stay as they were.
+    conditions.retain(|old| !all_answered || wanted.iter().any(|new| new.0 == old.type_));
+    let now = timestamp(facts.observation.now);
+    for (type_, status, reason, message) in wanted {
+        condition::set(
+            &mut conditions,
+            Condition { type_, status, reason, message, observed_generation: Some(owner.generation), last_transition_time: now.clone() },
+        );
+    }
+    conditions
+}
+
+type Wanted = (String, ConditionStatus, String, String);
+
+fn ready(components: &[ComponentReport]) -> Wanted {
+    let worst = components
+        .iter()
+        .filter(|component| component.criticality != Criticality::BestEffort)
+        .filter(|component| !matches!(component.state, ComponentState::Ready | ComponentState::Disabled))
+        .max_by_key(|component| (component.criticality, component.state != ComponentState::Progressing));
+    let type_ = condition::owner::READY.to_owned();
+    match worst {
+        None if components.is_empty() => {
+            (type_, ConditionStatus::False, "NoComponents".to_owned(), "no active plugin serves this kind".to_owned())
+        }
+        None => (type_, ConditionStatus::True, "AllComponentsHealthy".to_owned(), String::new()),
+        Some(component) => {
+            let reason = if component.reason.is_empty() { component.state.as_str() } else { &component.reason };
+            (type_, ConditionStatus::False, reason.to_owned(), format!("{}: {}", component.name, component.message))
+        }
+    }
+}
+
+/// Whether everything that was asked for could be done, however far the world has come with it.
+fn reconciled(facts: &Facts<'_>, components: &[ComponentReport]) -> Wanted {
+    let type_ = condition::owner::RECONCILED.to_owned();
+    let stuck = components.iter().find(|component| {
+        facts.mishaps.iter().any(|mishap| mishap.component == component.name)
+            || matches!(component.state, ComponentState::Blocked | ComponentState::Failed)
+    });
+    match stuck {
+        None => (type_, ConditionStatus::True, "Reconciled".to_owned(), String::new()),
+        Some(component) => {
+            (type_, ConditionStatus::False, component.reason.clone(), format!("{}: {}", component.name, component.message))
+        }
+    }
+}
+
+/// RFC 3339 in UTC, whole seconds, as `metav1.Time` writes it.
+pub(crate) fn timestamp(seconds: u64) -> String {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0))
+        .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+        .unwrap_or_default()
+}
