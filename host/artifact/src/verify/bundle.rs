@@ -1,0 +1,60 @@
+//! Checking a version 3 signature: a Sigstore bundle with a DSSE envelope around an in-toto statement, made with a key.
+//!
+//! A log entry in the bundle is neither needed nor looked at: the configured key alone decides.
+
+use serde::Deserialize;
+use sigstore_types::Bundle;
+use sigstore_types::bundle::{SignatureContent, VerificationMaterialContent};
+
+use super::Rejection;
+use super::key::TrustedKey;
+use crate::reference::Digest;
+
+/// The DSSE payload type of in-toto statements.
+pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+/// The statement type.
+pub(crate) const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+/// What makes a statement a signature; anything else is an attestation about the artifact.
+pub(crate) const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Statement {
+    #[serde(rename = "_type")]
+    kind: String,
+    subject: Vec<Subject>,
+    predicate_type: String,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    digest: std::collections::BTreeMap<String, String>,
+}
+
+pub(super) fn check(json: &[u8], key: &TrustedKey, digest: &Digest) -> Result<(), Rejection> {
+    let text = std::str::from_utf8(json).map_err(|_| Rejection::NotASignature)?;
+    let bundle = Bundle::from_json(text).map_err(|_| Rejection::NotASignature)?;
+    let VerificationMaterialContent::PublicKey(named) = &bundle.verification_material.content else {
+        return Err(Rejection::NotASignature);
+    };
+    let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+        return Err(Rejection::NotASignature);
+    };
+    if !key.signed(&envelope.pae(), envelope.signature.sig.as_bytes()) {
+        return Err(if key.is_hinted(&named.hint) { Rejection::Tampered } else { Rejection::WrongKey });
+    }
+    if envelope.payload_type != PAYLOAD_TYPE {
+        return Err(Rejection::NotASignature);
+    }
+    let statement: Statement =
+        serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_| Rejection::NotASignature)?;
+    if statement.kind != STATEMENT_TYPE {
+        return Err(Rejection::NotASignature);
+    }
+    if statement.predicate_type != PREDICATE_TYPE {
+        return Err(Rejection::AttestationOnly);
+    }
+    let hex = digest.hex();
+    let names_it = statement.subject.iter().any(|subject| subject.digest.get("sha256") == Some(&hex));
+    if names_it { Ok(()) } else { Err(Rejection::Replayed) }
+}
