@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use crate::http::HttpAnswer;
 use crate::http::Endpoint;
+pub use crate::http::HttpAnswer;
 use crate::reference::{ObjectRef, SecretKeyRef};
 
 /// Joins the spec of a need to its kind and to its answer.
