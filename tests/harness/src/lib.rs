@@ -1,0 +1,58 @@
+//! Finds, starts and stops the real servers that the tests, the demo and the benchmarks run against.
+//!
+//! Here lives what it takes to have a real etcd, API server, registry or `bao` on a free port and to be sure that it is gone afterwards. What must
+//! not live here: anything that asserts about BanhBaoRing itself, and any stand-in for a server.
+//!
+//! The module [`tools`] needs nothing but the standard library and a hash, because `xtask` compiles it; everything else is behind the feature
+//! `servers` (on by default).
+//!
+//! ```no_run
+//! # async fn a_test() -> Result<(), Box<dyn std::error::Error>> {
+//! use banhbaoring_testing::{control_plane::ControlPlane, registry::Registry};
+//! let cluster = ControlPlane::shared().await?;
+//! let namespace = cluster.namespace("drift").await?;
+//! let client = cluster.client().await?;
+//! let registry = Registry::start().await?;
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )
+)]
+
+pub mod guests;
+pub mod tools;
+
+#[cfg(feature = "servers")]
+pub mod bao;
+#[cfg(feature = "servers")]
+pub mod control_plane;
+#[cfg(feature = "servers")]
+mod error;
+#[cfg(feature = "servers")]
+pub mod http;
+#[cfg(feature = "servers")]
+pub mod kubectl;
+#[cfg(feature = "servers")]
+pub mod moto;
+#[cfg(feature = "servers")]
+pub mod pki;
+#[cfg(feature = "servers")]
+pub mod ports;
+#[cfg(feature = "servers")]
+pub mod registry;
+#[cfg(feature = "servers")]
+pub mod scratch;
+#[cfg(feature = "servers")]
+pub mod server;
+#[cfg(feature = "servers")]
+pub mod wait;
+
+#[cfg(feature = "servers")]
+pub use error::{Error, NotReady, Result};

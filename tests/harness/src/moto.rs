@@ -1,0 +1,93 @@
+//! The KMS and S3 of AWS on this machine: `moto_server`.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    Result,
+    http::Http,
+    ports::Port,
+    scratch::Scratch,
+    server::{Launch, Server},
+};
+
+const SERVES: Duration = Duration::from_secs(60);
+
+/// A `moto_server`. Any access key is good; state is in memory.
+#[derive(Debug)]
+pub struct Moto {
+    server: Server,
+    http: Http,
+    _port: Port,
+    _scratch: Scratch,
+}
+
+impl Moto {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// [`crate::Error::Tool`] when it was not installed, [`crate::Error::NotReady`] with its log.
+    pub async fn start() -> Result<Self> {
+        let scratch = Scratch::new("moto")?;
+        let port = Port::take()?;
+        let server = Launch::tool("moto_server", scratch.path())?
+            .args([
+                "-H".to_owned(),
+                "127.0.0.1".to_owned(),
+                "-p".to_owned(),
+                port.number().to_string(),
+            ])
+            .start()?;
+        let http = Http::new(format!("http://{}", port.address()), None)?;
+        server
+            .until_ready(SERVES, "answering", || async {
+                http.succeed(Method::GET, "/moto-api/data.json", &[], None)
+                    .await
+                    .map(drop)
+            })
+            .await?;
+        Ok(Self {
+            server,
+            http,
+            _port: port,
+            _scratch: scratch,
+        })
+    }
+
+    /// The endpoint for AWS clients: `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.http.base()
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Makes a symmetric KMS key and returns its id.
+    ///
+    /// # Errors
+    /// [`crate::Error::Http`].
+    pub async fn create_kms_key(&self, region: &str) -> Result<String> {
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/{region}/kms/aws4_request, SignedHeaders=host, Signature=none"
+        );
+        let headers = [
+            ("X-Amz-Target", "TrentService.CreateKey"),
+            ("Content-Type", "application/x-amz-json-1.1"),
+            ("Authorization", authorization.as_str()),
+        ];
+        let answer: Value = self
+            .http
+            .succeed(Method::POST, "/", &headers, Some(&json!({})))
+            .await?;
+        Ok(answer["KeyMetadata"]["KeyId"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
+    }
+}
