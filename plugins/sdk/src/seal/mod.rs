@@ -1,6 +1,7 @@
 //! Unseal providers: a struct and one pure function from the slot's config to a [`Seal`]. A provider never writes HCL and never sees a
 //! credential; it names the Secrets that hold them.
 
+mod address;
 mod build;
 mod config;
 mod version;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+pub use address::ServiceAddress;
 pub use config::{CredentialsSecret, KmsPluginConfig, SecretSelector};
 pub use version::OpenBaoVersion;
 
@@ -61,6 +63,10 @@ impl<P: UnsealProvider> SealContext<P> {
             )
         })?;
         let mut config: Value = parse::host("the slot's config", &config)?;
+        if config.is_null() {
+            // The owner says nothing about its seal: the slot's default provider with its own defaults.
+            config = json!({});
+        }
         if let Value::Object(members) = &mut config {
             // The selector belongs to the slot, not to the provider.
             members.remove("type");
