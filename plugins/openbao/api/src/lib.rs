@@ -1,1 +1,45 @@
-//! banhbaoring-openbao-api
+//! The kind `OpenBaoCluster` of `openbao.org/v1alpha1`: its Rust types, the schema and CEL rules that the API server checks, and its
+//! printer columns. The same types make the CRD and are read by the renderer, natively and in WebAssembly.
+//!
+//! No rendering, no I/O and nothing about the host lives here.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
+)]
+
+#![allow(unreachable_pub, reason = "the derive of schemas repeats each struct where nobody can reach it")]
+
+pub mod cluster;
+pub mod network;
+pub mod pod;
+pub mod schema;
+pub mod server;
+pub mod status;
+pub mod storage;
+pub mod tls;
+pub mod unseal;
+
+pub use cluster::{OpenBaoCluster, OpenBaoClusterSpec, PluginPin};
+pub use network::{NetworkPolicySpec, PublicServiceSpec, ServiceType};
+pub use pod::{PodSpec, ServiceAccountSpec};
+pub use server::{AuditDevice, ListenerSpec, LogFormat, LogLevel, RaftSpec, TelemetrySpec, TlsVersion};
+pub use status::{NodeStatus, OpenBaoClusterStatus};
+pub use storage::{DeletionPolicy, StorageSpec};
+pub use tls::{AcmeSpec, CertificateSpec, IssuerRef, TlsMode, TlsSpec};
+pub use unseal::{SecretKey, SecretName, UnsealSpec};
+
+/// The API group.
+pub const GROUP: &str = "openbao.org";
+/// The version of the group.
+pub const VERSION: &str = "v1alpha1";
+/// `group/Kind`, as component descriptors name it.
+pub const GROUP_KIND: &str = "openbao.org/OpenBaoCluster";
+/// Version of OpenBao where the spec names none.
+pub const DEFAULT_OPENBAO_VERSION: &str = "2.4.0";
+/// Longest name of a cluster: the longest DNS label made of it is `openbao-cluster-<name>`.
+pub const MAX_NAME_LENGTH: usize = 46;
+
+/// The CustomResourceDefinition, as it is installed.
+pub fn crd() -> k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition {
+    <OpenBaoCluster as kube::CustomResourceExt>::crd()
+}

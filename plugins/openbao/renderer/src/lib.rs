@@ -1,1 +1,47 @@
-//! banhbaoring-plugin-openbao
+//! The plugin that brings the kind `OpenBaoCluster` and renders it.
+//!
+//! ```text
+//! spec ─┐                      ┌─ config   config.hcl, written by hcl
+//!       ├─ component ─ cluster ┼─ objects  StatefulSet, Services, …
+//! seal ─┘                      ├─ secrets  what the host shall make
+//!                              └─ report   what live tells
+//! ```
+//!
+//! Nothing here draws a random number, reads a clock or sees a Secret's value. Unseal providers live in crates of their own: only their
+//! answer ([`banhbaoring_sdk::wit::Seal`]) comes in.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
+)]
+
+pub mod cluster;
+pub mod component;
+pub mod config;
+pub mod hcl;
+pub mod live;
+pub mod objects;
+pub mod permissions;
+pub mod plugin_config;
+pub mod report;
+pub mod secrets;
+pub mod version;
+
+use banhbaoring_sdk::{KindSource, export_plugin};
+
+pub use component::OpenBao;
+
+/// Repository of the image where nobody names one.
+pub const DEFAULT_REPOSITORY: &str = "openbao/openbao";
+
+/// Seconds between looks at children: only the clusters themselves are watched.
+const POLL_SECONDS: u32 = 30;
+
+export_plugin!(
+    name: "openbao",
+    summary: "OpenBao clusters with integrated Raft storage that unseal themselves",
+    config: plugin_config::PluginConfig,
+    components: [OpenBao],
+    kinds: [KindSource::poll(&banhbaoring_openbao_api::crd(), POLL_SECONDS)],
+    images: {"openbao": "openbao/openbao:2.4.0"},
+    permissions: permissions::permissions(),
+);

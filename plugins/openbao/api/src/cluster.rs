@@ -1,0 +1,179 @@
+//! The kind itself: what somebody writes under `spec`, from the top. Each part has its own module.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::LocalObjectReference;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::network::{NetworkPolicySpec, PublicServiceSpec};
+use crate::pod::{PodSpec, ServiceAccountSpec};
+use crate::server::{AuditDevice, ListenerSpec, LogFormat, LogLevel, RaftSpec, TelemetrySpec};
+use crate::status::OpenBaoClusterStatus;
+use crate::storage::{DeletionPolicy, StorageSpec};
+use crate::tls::TlsSpec;
+use crate::unseal::UnsealSpec;
+use crate::{DEFAULT_OPENBAO_VERSION, schema};
+
+/// An OpenBao cluster with integrated Raft storage that unseals itself.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "openbao.org",
+    version = "v1alpha1",
+    kind = "OpenBaoCluster",
+    plural = "openbaoclusters",
+    singular = "openbaocluster",
+    shortname = "obc",
+    category = "banhbaoring",
+    namespaced,
+    status = "OpenBaoClusterStatus",
+    derive = "PartialEq",
+    doc = "An OpenBao cluster with integrated Raft storage that unseals itself.",
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version", description = "Version of OpenBao"),
+    printcolumn(name = "Replicas", type_ = "string", json_path = ".status.nodes", description = "Nodes ready/desired"),
+    printcolumn(name = "Unseal", type_ = "string", json_path = ".spec.unseal.type", description = "Who unseals"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && self.metadata.name.size() <= 46")
+        .message("metadata.name must be a DNS label that starts with a letter, at most 46 characters: Services, pod labels and certificate names are made of it")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenBaoClusterSpec {
+    /// Version of OpenBao (semantic version, no leading `v`). What is rendered depends on it, so it must be told even where `image`
+    /// names a digest.
+    #[serde(default = "default_version")]
+    #[schemars(regex(pattern = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"), length(max = 64))]
+    pub version: String,
+
+    /// Container image, whole reference. Absent: the plugin's default repository with `version` as tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+
+    /// Secrets with credentials of the image's registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), transform = schema::without_descriptions)]
+    pub image_pull_secrets: Vec<LocalObjectReference>,
+
+    /// Raft nodes. A node is never taken away: Raft would go on counting it, and lose its quorum.
+    #[serde(default = "default_replicas")]
+    #[x_kube(
+        validation = Rule::new("self in [1, 3, 5, 7]").message("replicas must be 1, 3, 5 or 7: an even number of Raft nodes tolerates no more failures than one node less"),
+        validation = Rule::new("self >= oldSelf").message("replicas cannot shrink: the nodes taken away would still count for Raft's quorum; restore a snapshot into a smaller cluster instead")
+    )]
+    pub replicas: i32,
+
+    /// Volume of each node.
+    #[serde(default)]
+    pub storage: StorageSpec,
+
+    /// A second volume of each node, mounted at `/bao/audit` for audit devices of type `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_storage: Option<StorageSpec>,
+
+    /// What becomes of the volumes when the cluster is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+
+    /// Who unseals the nodes. Absent: a key that is made and kept in a Secret.
+    #[serde(default)]
+    pub unseal: UnsealSpec,
+
+    /// Certificates.
+    #[serde(default)]
+    pub tls: TlsSpec,
+
+    /// Serve the web interface.
+    #[serde(default = "yes")]
+    pub ui: bool,
+
+    /// Log level.
+    #[serde(default)]
+    pub log_level: LogLevel,
+
+    /// Log format.
+    #[serde(default)]
+    pub log_format: LogFormat,
+
+    /// Limits of the API's listener.
+    #[serde(default, skip_serializing_if = "ListenerSpec::is_empty")]
+    pub listener: ListenerSpec,
+
+    /// Longest lease that may be given, `768h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    pub max_lease_ttl: Option<String>,
+
+    /// Lease where none is asked for, `768h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    pub default_lease_ttl: Option<String>,
+
+    /// Tuning of Raft.
+    #[serde(default, skip_serializing_if = "RaftSpec::is_empty")]
+    pub raft: RaftSpec,
+
+    /// Metrics at `/v1/sys/metrics`. Absent: OpenBao's defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<TelemetrySpec>,
+
+    /// Audit devices, made by OpenBao from its configuration (2.4 and later).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub audit: Vec<AuditDevice>,
+
+    /// The nodes' pods.
+    #[serde(default, skip_serializing_if = "PodSpec::is_empty")]
+    pub pod: PodSpec,
+
+    /// The nodes' service account.
+    #[serde(default, skip_serializing_if = "ServiceAccountSpec::is_empty")]
+    pub service_account: ServiceAccountSpec,
+
+    /// The Service for clients.
+    #[serde(default)]
+    pub service: PublicServiceSpec,
+
+    /// Who may talk to the nodes, and to whom they may talk.
+    #[serde(default)]
+    pub network_policy: NetworkPolicySpec,
+
+    /// Which plugin serves a component, where several could.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["component".into()]))]
+    pub plugins: Vec<PluginPin>,
+
+    /// Config of components that this schema does not know, by component; checked against the schema of the plugin that serves it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::any_object")]
+    pub extensions: BTreeMap<String, Value>,
+}
+
+/// Ties a component of this owner to a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginPin {
+    /// Name of the component, or of the unseal provider.
+    #[schemars(length(min = 1, max = 63))]
+    pub component: String,
+    /// Name of the Plugin.
+    #[schemars(length(min = 1, max = 253))]
+    pub plugin: String,
+}
+
+fn default_version() -> String {
+    DEFAULT_OPENBAO_VERSION.to_owned()
+}
+
+fn default_replicas() -> i32 {
+    3
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,64 @@
+//! How clients reach the nodes, and what else may.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyPeer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema;
+
+/// The Service for clients, `<cluster>-public`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicServiceSpec {
+    /// Its type.
+    #[serde(rename = "type", default)]
+    pub service_type: ServiceType,
+    /// Its annotations, for load balancers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Networks that a load balancer lets in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 3, max = 49)))]
+    pub load_balancer_source_ranges: Vec<String>,
+}
+
+/// Types of the public Service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ServiceType {
+    /// Inside the cluster.
+    #[default]
+    ClusterIP,
+    /// On a port of every host.
+    NodePort,
+    /// Through a load balancer.
+    LoadBalancer,
+}
+
+/// The NetworkPolicy of the nodes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPolicySpec {
+    /// Make one.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Who may reach the API. Absent: everybody who has a route. The nodes themselves and the operator always may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), transform = schema::without_descriptions)]
+    pub ingress_from: Vec<NetworkPolicyPeer>,
+    /// Where the nodes may go besides each other, DNS, the API server and their unseal provider.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), transform = schema::without_descriptions)]
+    pub egress: Vec<NetworkPolicyEgressRule>,
+}
+
+impl Default for NetworkPolicySpec {
+    fn default() -> Self {
+        Self { enabled: true, ingress_from: Vec::new(), egress: Vec::new() }
+    }
+}
+
+fn yes() -> bool {
+    true
+}

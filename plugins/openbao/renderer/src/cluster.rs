@@ -1,0 +1,179 @@
+//! One cluster as the renderer sees it: the owner's spec, what fills its unseal slot, and the names of everything that is made of it.
+//! Names are said here and nowhere else, so that two places cannot disagree.
+
+use std::collections::BTreeMap;
+
+use banhbaoring_openbao_api::{OpenBaoClusterSpec, TlsMode};
+use banhbaoring_sdk::Failure;
+use banhbaoring_sdk::wit::{Platform, Seal};
+
+use crate::plugin_config::PluginConfig;
+use crate::version::ServerVersion;
+
+/// The label by which nodes find each other.
+pub const CLUSTER_LABEL: &str = "openbao.org/cluster";
+/// Port of the API, where also the nodes join.
+pub const API_PORT: i32 = 8200;
+/// Port on which nodes replicate.
+pub const CLUSTER_PORT: i32 = 8201;
+/// Port of the listener with the edge certificate, where there is one.
+pub const EDGE_PORT: i32 = 8210;
+
+/// Everything that rendering is a function of.
+#[derive(Clone, Copy)]
+pub struct Cluster<'a> {
+    /// Name of the owner.
+    pub name: &'a str,
+    /// Namespace of the owner.
+    pub namespace: &'a str,
+    /// What somebody wrote.
+    pub spec: &'a OpenBaoClusterSpec,
+    /// `spec.version`, read.
+    pub version: ServerVersion,
+    /// What the unseal provider answered.
+    pub seal: &'a Seal,
+    /// Where it runs.
+    pub platform: &'a Platform,
+    /// `Plugin.spec.config`.
+    pub config: &'a PluginConfig,
+}
+
+impl Cluster<'_> {
+    /// Checks what the API server's schema cannot, so that nothing is applied half.
+    pub fn check(&self) -> Result<(), Failure> {
+        let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.name.len() > banhbaoring_openbao_api::MAX_NAME_LENGTH
+            || !self.name.starts_with(|c: char| c.is_ascii_lowercase())
+            || self.name.ends_with('-')
+            || !self.name.chars().all(label)
+        {
+            return Err(Failure::invalid(
+                "metadata.name",
+                format!(
+                    "expected a DNS label that starts with a letter, at most {} characters, found `{}`: Services, pod labels and certificate names are made of it",
+                    banhbaoring_openbao_api::MAX_NAME_LENGTH,
+                    self.name
+                ),
+            ));
+        }
+        if !matches!(self.spec.replicas, 1 | 3 | 5 | 7) {
+            return Err(Failure::invalid("spec.replicas", format!("expected 1, 3, 5 or 7 Raft nodes, found {}", self.spec.replicas)));
+        }
+        Ok(())
+    }
+
+    /// The name that all nodes' certificates carry, whatever address a node is joined by.
+    pub fn server_name(&self) -> String {
+        format!("openbao-cluster-{}.local", self.name)
+    }
+
+    /// ConfigMap with `config.hcl`.
+    pub fn config_map(&self) -> String {
+        format!("{}-config", self.name)
+    }
+
+    /// ConfigMap with the authority's certificate.
+    pub fn ca_config_map(&self) -> String {
+        format!("{}-ca", self.name)
+    }
+
+    /// Secret with the authority.
+    pub fn ca_secret(&self) -> String {
+        format!("{}-tls-ca", self.name)
+    }
+
+    /// Secret with the nodes' certificate.
+    pub fn server_secret(&self) -> String {
+        format!("{}-tls-server", self.name)
+    }
+
+    /// Service of the node that leads.
+    pub fn active_service(&self) -> String {
+        format!("{}-active", self.name)
+    }
+
+    /// Service for clients.
+    pub fn public_service(&self) -> String {
+        format!("{}-public", self.name)
+    }
+
+    /// Certificate of cert-manager.
+    pub fn edge_certificate(&self) -> String {
+        format!("{}-edge", self.name)
+    }
+
+    /// Pod of a node.
+    pub fn pod(&self, ordinal: i32) -> String {
+        format!("{}-{ordinal}", self.name)
+    }
+
+    /// Secret with the edge certificate, where it is not the cluster's own and not OpenBao's affair.
+    pub fn edge_secret(&self) -> Option<String> {
+        match self.spec.tls.mode {
+            TlsMode::OperatorManaged | TlsMode::Acme => None,
+            TlsMode::Secret => self.spec.tls.secret_name.clone(),
+            TlsMode::CertManager => Some(format!("{}-tls-edge", self.name)),
+        }
+    }
+
+    /// Clients have a listener of their own.
+    pub fn has_edge(&self) -> bool {
+        self.spec.tls.mode != TlsMode::OperatorManaged
+    }
+
+    /// Port that the public Service leads to.
+    pub fn public_port(&self) -> i32 {
+        if self.has_edge() { EDGE_PORT } else { API_PORT }
+    }
+
+    /// Labels that select the nodes, for ever: a StatefulSet's selector cannot change.
+    pub fn selector(&self) -> BTreeMap<String, String> {
+        [("app.kubernetes.io/instance", self.name), ("app.kubernetes.io/name", "openbao"), (CLUSTER_LABEL, self.name)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    /// Labels of everything that belongs to the cluster.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.selector();
+        labels.insert("app.kubernetes.io/component".to_owned(), "server".to_owned());
+        labels.insert("app.kubernetes.io/managed-by".to_owned(), "banhbaoring".to_owned());
+        labels
+    }
+
+    /// The container image.
+    pub fn image(&self) -> String {
+        self.spec.image.clone().unwrap_or_else(|| format!("{}:{}", self.config.image_repository, self.spec.version.replace('+', "_")))
+    }
+
+    /// DNS names of the nodes' certificate, sorted as people look for them, each once.
+    pub fn dns_names(&self) -> Vec<String> {
+        let Self { name, namespace, .. } = self;
+        let mut names = vec![self.server_name(), "localhost".to_owned()];
+        for service in [(*name).to_owned(), self.active_service(), self.public_service()] {
+            names.push(service.clone());
+            names.push(format!("{service}.{namespace}"));
+            names.push(format!("{service}.{namespace}.svc"));
+            names.push(format!("{service}.{namespace}.svc.{}", self.platform.cluster_domain));
+        }
+        names.push(format!("*.{name}"));
+        names.push(format!("*.{name}.{namespace}"));
+        names.push(format!("*.{name}.{namespace}.svc"));
+        names.push(format!("*.{name}.{namespace}.svc.{}", self.platform.cluster_domain));
+        if !self.has_edge() {
+            names.extend(self.spec.tls.dns_names.iter().cloned());
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
+    }
+
+    /// IP addresses of the nodes' certificate.
+    pub fn ip_addresses(&self) -> Vec<String> {
+        let mut addresses = vec!["127.0.0.1".to_owned(), "::1".to_owned()];
+        if !self.has_edge() {
+            addresses.extend(self.spec.tls.ip_addresses.iter().filter(|address| *address != "127.0.0.1" && *address != "::1").cloned());
+        }
+        addresses
+    }
+}

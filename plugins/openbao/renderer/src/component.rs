@@ -1,0 +1,68 @@
+//! The component `openbao`: reads the request, calls the pure parts in order, and puts the answer together.
+
+use banhbaoring_openbao_api::{GROUP_KIND, OpenBaoCluster, OpenBaoClusterSpec};
+use banhbaoring_sdk::prelude::*;
+
+use crate::cluster::Cluster;
+use crate::live::{self, Live};
+use crate::plugin_config::PluginConfig;
+use crate::version::ServerVersion;
+use crate::{config, objects, report, secrets};
+
+/// The extension point that an unseal provider fills.
+pub const UNSEAL_SLOT: &str = "unseal";
+
+/// OpenBao's nodes and everything around them.
+pub struct OpenBao;
+
+impl Component for OpenBao {
+    const NAME: &'static str = "openbao";
+    type Owner = OpenBaoCluster;
+    type Config = OpenBaoClusterSpec;
+
+    fn describe() -> ComponentDescriptor {
+        let described = ComponentDescriptor::at("")
+            .kind(GROUP_KIND)
+            .criticality(Criticality::Required)
+            .unseal_slot(UNSEAL_SLOT, "/unseal/type", "/unseal", Some("static"))
+            .child_fields("apps/v1", "StatefulSet", live::STATEFUL_SET_FIELDS)
+            .consumable();
+        let mut described = report::CONDITION_TYPES.into_iter().fold(described, ComponentDescriptor::condition_type);
+        // The whole spec is checked by the kind's own schema already.
+        described.config_schema = Some(r#"{"type":"object"}"#.to_owned());
+        described
+    }
+
+    fn reconcile(cx: &Context<Self>) -> Result<Response, Failure> {
+        if cx.deleting() {
+            // The pods end with the StatefulSet, the volumes as its retention policy says.
+            return Ok(Response::ready().finalized());
+        }
+        let Some(seal) = cx.slot(UNSEAL_SLOT) else {
+            return Ok(Response::blocked(
+                "UnsealProviderMissing",
+                format!("no plugin answered for the unseal provider `{}`: install one that provides it, or change spec.unseal.type", cx.config().unseal.provider),
+            ));
+        };
+        let plugin_config = cx.plugin_config::<Option<PluginConfig>>()?.unwrap_or_default();
+        let cluster = Cluster {
+            name: cx.name(),
+            namespace: cx.namespace(),
+            spec: cx.config(),
+            version: ServerVersion::parse(&cx.config().version)?,
+            seal,
+            platform: cx.platform(),
+            config: &plugin_config,
+        };
+        cluster.check()?;
+        let live = Live::read(cx, &cluster)?;
+        let config = config::render(&cluster)?;
+
+        let response = Response::progressing("Rendered", "")
+            .secret(secrets::authority(&cluster))
+            .secret(secrets::server(&cluster))
+            .objects(objects::render(&cluster, &config, &live)?);
+        let response = live::needs(&cluster).into_iter().fold(response, Response::need);
+        Ok(report::tell(response, &cluster, &live, cx.slot_provider(UNSEAL_SLOT).unwrap_or(&cx.config().unseal.provider)))
+    }
+}

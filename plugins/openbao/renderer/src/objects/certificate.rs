@@ -1,0 +1,47 @@
+//! The edge certificate that cert-manager keeps. Its kind is not Kubernetes' own, hence JSON.
+
+use banhbaoring_openbao_api::TlsMode;
+use banhbaoring_sdk::{Failure, PlatformExt};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+
+const API: &str = "cert-manager.io/v1/Certificate";
+
+pub(super) fn edge(cluster: &Cluster) -> Result<Option<Value>, Failure> {
+    let tls = &cluster.spec.tls;
+    if tls.mode != TlsMode::CertManager {
+        return Ok(None);
+    }
+    let (Some(issuer), Some(secret)) = (&tls.issuer_ref, cluster.edge_secret()) else {
+        return Err(Failure::invalid("spec.tls.issuerRef", "tls.mode CertManager needs tls.issuerRef: name an Issuer or a ClusterIssuer"));
+    };
+    if tls.dns_names.is_empty() {
+        return Err(Failure::invalid("spec.tls.dnsNames", "tls.mode CertManager needs the names that the certificate shall carry"));
+    }
+    if !cluster.platform.serves(API) {
+        return Err(Failure::unsupported(
+            "CertManagerMissing",
+            format!("tls.mode CertManager needs the API {API}, which this cluster does not serve: install cert-manager, or choose another tls.mode"),
+        )
+        .at("spec.tls.mode"));
+    }
+    let mut spec = json!({
+        "secretName": secret,
+        "dnsNames": tls.dns_names,
+        "duration": format!("{}h", tls.certificate.valid_days * 24),
+        "renewBefore": format!("{}h", tls.certificate.renew_before_days * 24),
+        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+        "usages": ["server auth"],
+        "issuerRef": {"name": issuer.name, "kind": issuer.kind, "group": issuer.group},
+    });
+    if let Some(members) = spec.as_object_mut().filter(|_| !tls.ip_addresses.is_empty()) {
+        members.insert("ipAddresses".to_owned(), json!(tls.ip_addresses));
+    }
+    Ok(Some(json!({
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "Certificate",
+        "metadata": {"name": cluster.edge_certificate(), "namespace": cluster.namespace, "labels": cluster.labels()},
+        "spec": spec,
+    })))
+}

@@ -1,0 +1,77 @@
+//! The Kubernetes objects of a cluster, one module each. Every function is pure and takes the cluster; names come from
+//! [`crate::cluster::Cluster`], the configuration's text from [`crate::config`].
+
+mod account;
+mod certificate;
+mod container;
+mod disruption;
+mod network_policy;
+mod probe;
+mod services;
+mod stateful_set;
+mod volumes;
+
+use std::collections::BTreeMap;
+
+use banhbaoring_sdk::{Failure, Object};
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::cluster::Cluster;
+use crate::live::Live;
+
+pub(crate) use account::POD_VERBS;
+pub use container::ENV_OF_OURS;
+pub use stateful_set::{CONFIG_HASH, EDGE_HASH, TLS_HASH};
+
+/// All objects, in an order that people read: who, what, where, how many.
+pub fn render(cluster: &Cluster, config: &str, live: &Live) -> Result<Vec<Object>, Failure> {
+    let mut objects = vec![
+        Object::of(&account::service_account(cluster)),
+        Object::of(&account::role(cluster)),
+        Object::of(&account::role_binding(cluster)),
+        Object::of(&config_map(cluster, config)),
+        Object::of(&services::headless(cluster)),
+        Object::of(&services::active(cluster)),
+        Object::of(&services::public(cluster)),
+        Object::of(&stateful_set::stateful_set(cluster, config, live)?),
+    ];
+    if let Some(budget) = disruption::budget(cluster) {
+        objects.push(Object::of(&budget));
+    }
+    if cluster.spec.network_policy.enabled {
+        objects.push(Object::of(&network_policy::policy(cluster)));
+    }
+    if let Some(certificate) = certificate::edge(cluster)? {
+        objects.push(Object::of(&certificate));
+    }
+    Ok(objects)
+}
+
+fn config_map(cluster: &Cluster, config: &str) -> ConfigMap {
+    ConfigMap {
+        metadata: metadata(cluster, cluster.config_map()),
+        data: Some([("config.hcl".to_owned(), config.to_owned())].into()),
+        ..ConfigMap::default()
+    }
+}
+
+/// Name, namespace and labels.
+fn metadata(cluster: &Cluster, name: impl Into<String>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.into()),
+        namespace: Some(cluster.namespace.to_owned()),
+        labels: Some(cluster.labels()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// An empty map is absent, so that nothing is owned that nobody wants.
+fn some(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    Some(map).filter(|map| !map.is_empty())
+}
+
+/// An empty list is absent.
+fn some_list<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    Some(list.to_vec()).filter(|list| !list.is_empty())
+}

@@ -1,0 +1,41 @@
+//! What this plugin asks to be granted, in the form of `Plugin.spec.grants`. Every kind that [`crate::objects`] renders is here, and
+//! nothing else.
+
+use serde_json::{Value, json};
+
+use crate::objects::POD_VERBS;
+
+/// The permissions of the descriptor.
+pub fn permissions() -> Value {
+    let owned = |group: &str, resources: &[&str]| {
+        json!({
+            "apiGroups": [group],
+            "resources": resources,
+            "verbs": ["get", "create", "patch", "delete"],
+            "relation": "owned",
+            "namespaces": ["owner"],
+        })
+    };
+    json!({
+        "resources": [
+            owned("", &["configmaps", "secrets", "serviceaccounts", "services"]),
+            owned("apps", &["statefulsets"]),
+            owned("cert-manager.io", &["certificates"]),
+            owned("networking.k8s.io", &["networkpolicies"]),
+            owned("policy", &["poddisruptionbudgets"]),
+            owned("rbac.authorization.k8s.io", &["rolebindings", "roles"]),
+            // The hash of a certificate that the owner names rolls the pods; only the host sees the value.
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "relation": "referenced", "namespaces": ["owner"]},
+            // The labels by which OpenBao tells how a node is. The pods are made by the StatefulSet, not by this component.
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "relation": "any", "namespaces": ["owner"]},
+        ],
+        "pods": {
+            "hostAccess": false,
+            "serviceAccounts": ["own"],
+            "secretRefs": ["own", "input", "owner-spec"],
+            "images": [format!("{}:*", crate::DEFAULT_REPOSITORY), "owner-spec"],
+        },
+        "rbac": [{"apiGroups": [""], "resources": ["pods"], "verbs": POD_VERBS}],
+        "kinds": [banhbaoring_openbao_api::GROUP_KIND],
+    })
+}

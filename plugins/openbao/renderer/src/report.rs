@@ -1,0 +1,158 @@
+//! What there is, told: state, conditions, status, outputs, events. Nothing here changes what is rendered.
+
+use std::collections::BTreeMap;
+
+use banhbaoring_openbao_api::TlsMode;
+use banhbaoring_sdk::wit::{ReadinessState, SealCredentials, State};
+use banhbaoring_sdk::{ConditionStatus, Response};
+use serde_json::json;
+
+use crate::cluster::{API_PORT, Cluster};
+use crate::live::Live;
+
+/// The certificates are there.
+pub const TLS_READY: &str = "TLSReady";
+/// A provider answered how to unseal.
+pub const UNSEAL_CONFIGURED: &str = "UnsealConfigured";
+/// The volumes have the size that the spec asks for.
+pub const STORAGE_SIZED: &str = "StorageSized";
+/// Somebody initialised the cluster.
+pub const INITIALIZED: &str = "Initialized";
+/// No node is sealed.
+pub const UNSEALED: &str = "Unsealed";
+
+/// All condition types, as they are declared.
+pub const CONDITION_TYPES: [&str; 5] = [TLS_READY, UNSEAL_CONFIGURED, STORAGE_SIZED, INITIALIZED, UNSEALED];
+
+/// Adds everything that is told to a response with the desired objects.
+pub fn tell(response: Response, cluster: &Cluster, live: &Live, provider: &str) -> Response {
+    let (state, reason, message) = state(cluster, live);
+    let response = response.state(state, reason, message);
+    let response = conditions(response, cluster, live, provider);
+    let response = cluster.seal.warnings.iter().fold(response, |response, warning| {
+        response.warning(format!("seal:{warning}"), "UnsealProviderWarning", warning)
+    });
+    let nodes = format!("{}/{}", live.ready_nodes(), cluster.spec.replicas);
+    let endpoints = endpoints(cluster);
+    response
+        .output("endpoints", &endpoints)
+        .output("caConfigMap", cluster.ca_config_map())
+        .output("caConfigMapKey", "ca.crt")
+        .output("serverName", cluster.server_name())
+        .output("serviceAccount", cluster.name)
+        .output("version", &cluster.spec.version)
+        .status(&json!({
+            "version": cluster.spec.version,
+            "nodes": nodes,
+            "readyNodes": live.ready_nodes(),
+            "leader": live.leader(),
+            "initialized": live.initialized(),
+            "sealed": live.sealed(),
+            "members": live.nodes,
+            "endpoints": endpoints,
+        }))
+}
+
+fn state(cluster: &Cluster, live: &Live) -> (State, String, String) {
+    let told = |state, reason: &str, message: String| (state, reason.to_owned(), message);
+    let Some(child) = &live.stateful_set else {
+        return told(State::Progressing, "Creating", format!("the {} nodes are being made", cluster.spec.replicas));
+    };
+    match child.readiness {
+        ReadinessState::Failed => told(State::Failed, &child.reason, child.message.clone()),
+        ReadinessState::Progressing => told(
+            State::Progressing,
+            if child.reason.is_empty() { "NodesStarting" } else { &child.reason },
+            format!("{} of {} nodes are ready; {}", live.ready_nodes(), cluster.spec.replicas, child.message),
+        ),
+        // Pods that have told nothing leave the word to the StatefulSet: a platform may keep the labels from them.
+        ReadinessState::Ready if live.initialized() == Some(false) => told(
+            State::Progressing,
+            "WaitingForInitialization",
+            format!("all nodes run and wait to be initialised: POST /v1/sys/init at https://{}.{}.svc:{API_PORT}", cluster.name, cluster.namespace),
+        ),
+        ReadinessState::Ready if live.sealed() == Some(true) => {
+            told(State::Progressing, "NodesSealed", format!("sealed: {}", names_of_sealed(live).join(", ")))
+        }
+        ReadinessState::Ready => told(State::Ready, "Ready", format!("{0} of {0} nodes are ready", cluster.spec.replicas)),
+    }
+}
+
+fn conditions(response: Response, cluster: &Cluster, live: &Live, provider: &str) -> Response {
+    let credentials = match &cluster.seal.credentials {
+        SealCredentials::Ambient => "credentials from the platform".to_owned(),
+        SealCredentials::Secrets(secrets) => format!("credentials in {}", secrets.join(", ")),
+    };
+    let response = response.condition(
+        UNSEAL_CONFIGURED,
+        true,
+        "ProviderAnswered",
+        format!("provider {provider}, seal {}, {credentials}", cluster.seal.stanza),
+    );
+    let (status, reason, message) = tls(cluster, live);
+    let response = response.condition(TLS_READY, status, reason, message);
+    let response = storage(response, cluster, live);
+    let response = match live.initialized() {
+        None => response.condition(INITIALIZED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
+        Some(true) => response.condition(INITIALIZED, true, "Initialized", "a node tells that it is initialised"),
+        Some(false) => response.condition(INITIALIZED, false, "WaitingForInitialization", "POST /v1/sys/init once, and keep what it answers"),
+    };
+    match live.sealed() {
+        None => response.condition(UNSEALED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
+        Some(false) => response.condition(UNSEALED, true, "Unsealed", "no node is sealed"),
+        Some(true) => response.condition(UNSEALED, false, "Sealed", format!("sealed: {}", names_of_sealed(live).join(", "))),
+    }
+}
+
+fn tls(cluster: &Cluster, live: &Live) -> (ConditionStatus, &'static str, String) {
+    let made = live.stateful_set.is_some();
+    match cluster.spec.tls.mode {
+        TlsMode::CertManager => match &live.certificate {
+            Some(certificate) if certificate.readiness == ReadinessState::Ready => {
+                (ConditionStatus::Yes, "Issued", format!("Certificate {} is ready", cluster.edge_certificate()))
+            }
+            Some(certificate) => (ConditionStatus::No, "WaitingForIssuer", certificate.message.clone()),
+            None => (ConditionStatus::No, "WaitingForIssuer", format!("Certificate {} is being made", cluster.edge_certificate())),
+        },
+        _ if !made => (ConditionStatus::Unknown, "Creating", "certificates are made together with the nodes".to_owned()),
+        TlsMode::OperatorManaged => (ConditionStatus::Yes, "Issued", format!("Secret {}; authority in ConfigMap {}", cluster.server_secret(), cluster.ca_config_map())),
+        TlsMode::Secret => (ConditionStatus::Yes, "Provided", format!("Secret {} for clients", cluster.edge_secret().unwrap_or_default())),
+        TlsMode::Acme => (ConditionStatus::Yes, "LeftToOpenBao", "OpenBao asks its ACME directory by itself".to_owned()),
+    }
+}
+
+fn storage(response: Response, cluster: &Cluster, live: &Live) -> Response {
+    let asked = [("data", "spec.storage.size", Some(&cluster.spec.storage)), ("audit", "spec.auditStorage.size", cluster.spec.audit_storage.as_ref())];
+    for (claim, field, storage) in asked {
+        let (Some(storage), Some(size)) = (storage, live.claim_size(claim)) else { continue };
+        if size != storage.size {
+            return response.condition(
+                STORAGE_SIZED,
+                false,
+                "ExpansionPending",
+                format!(
+                    "{field} asks for {}, the volumes were made with {size} and a StatefulSet's claims cannot change: grow the claims {claim}-{}-0 … yourself where the storage class allows it",
+                    storage.size, cluster.name
+                ),
+            );
+        }
+    }
+    response.condition(STORAGE_SIZED, true, "AsAsked", "")
+}
+
+fn endpoints(cluster: &Cluster) -> BTreeMap<&'static str, String> {
+    let service = |service: &str| format!("https://{service}.{}.svc:{API_PORT}", cluster.namespace);
+    let mut endpoints = BTreeMap::from([
+        ("active", service(&cluster.active_service())),
+        ("nodes", service(cluster.name)),
+        ("public", service(&cluster.public_service())),
+    ]);
+    if let Some(name) = cluster.spec.tls.dns_names.iter().find(|name| !name.starts_with('*')) {
+        endpoints.insert("external", format!("https://{name}"));
+    }
+    endpoints
+}
+
+fn names_of_sealed(live: &Live) -> Vec<&str> {
+    live.nodes.iter().filter(|node| node.sealed == Some(true)).map(|node| node.name.as_str()).collect()
+}
