@@ -76,12 +76,19 @@ pub struct ChildEntry {
     /// Absent while it is only intended: the creation was about to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// Random token of the creation that is about to be sent. The object carries it as an annotation, which proves after a crash that it was
+    /// made by that creation and not by somebody else. Absent once the uid is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<String>,
     /// Hash of what was desired when it was last applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired_hash: Option<String>,
     /// Hash of our entry in its managedFields after that apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields_hash: Option<String>,
+    /// Pointers below which foreign fields are drift too, as last applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclusive: Vec<String>,
     /// Of generated Secrets: salted SHA-256 of each value by key, set whenever the host makes one. Fills `$(hash:secret/key)`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub material: BTreeMap<String, String>,

@@ -1,1 +1,30 @@
-//! banhbaoring-cluster
+//! Steps 1 and 6 of a reconcile against a real cluster: observe, apply, prune; the inventory store, generated Secrets, and the clients that act as
+//! a plugin's service account.
+//!
+//! ```text
+//! observe   inventory → named gets as the recorded accounts → metadata, readiness, fields asked for
+//! apply     intents → inventory · writes · prune → inventory      at most two writes besides those of the objects
+//! ```
+//! What is decided here is only how a write is made safely; what is written was decided by `banhbaoring-pipeline`. No product is named here.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
+)]
+
+pub mod apply;
+pub mod client;
+mod cluster;
+pub mod crd;
+pub mod discovery;
+pub mod inventory;
+pub mod managed_fields;
+pub mod observe;
+pub mod prune;
+pub mod request;
+pub mod secret;
+
+pub use apply::{Applied, ApplyError, ComponentApplied, Dependencies, StepOutcome};
+pub use client::Clients;
+pub use cluster::Cluster;
+pub use discovery::{Discovery, ServedKind};
+pub use inventory::{InventoryError, InventoryStore, StoredInventory};

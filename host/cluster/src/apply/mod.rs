@@ -1,0 +1,140 @@
+//! Step 6: sends what the plan says, safely. The protocol:
+//!
+//! 1. The inventory gets the intents: every object that is about to be created, with a random token, in one write. What is not in the inventory
+//!    is never created, so nothing can be lost track of.
+//! 2. Steps are sent, component after component in graph order. Within a component Secrets go first, then definitions and what pods mount, then
+//!    the rest; objects of one such wave go in parallel, so that one changed child does not wait for the others. A failure stops later waves of its
+//!    component and the components that come after it, and nothing else.
+//! 3. What is no longer desired is deleted ([`crate::prune`]), unless something of its component failed.
+//! 4. The inventory gets uids and hashes, in one write, also when a part failed.
+//!
+//! A creation is a server-side apply whose body says `resourceVersion: "1"`. No object ever has that version, so it is made where there is none
+//! and is a conflict where there is one: one request, no read, and our entry in `managedFields` is an `Apply` entry from the start (a `POST`
+//! would leave an `Update` entry that a later apply cannot take fields from). A conflict is looked at once: it is ours when its annotation carries
+//! the token of the intent, which only the inventory and we know, or has the uid that the inventory recorded. Labels, names and owner references
+//! prove nothing. A write to an existing object says its uid, so that one which was replaced is a conflict and stays untouched.
+
+mod exclusive;
+mod ledger;
+mod object;
+mod outcome;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use banhbaoring_pipeline::contract::ObjectReference;
+use banhbaoring_pipeline::graph::Graph;
+use banhbaoring_pipeline::plan::{Plan, Step, Write};
+use futures::StreamExt as _;
+
+use crate::cluster::Cluster;
+use crate::inventory::{InventoryError, StoredInventory};
+
+pub(crate) use ledger::Ledger;
+pub(crate) use object::{INTENT_ANNOTATION, claim, creation, set_metadata};
+pub(crate) use outcome::{Done, Written};
+pub use outcome::{Applied, ComponentApplied, StepError, StepOutcome, StepResult};
+
+/// Writes of one owner that are under way at a time.
+const PARALLEL: usize = 8;
+
+/// Component to the components that it comes after.
+pub type Dependencies = BTreeMap<String, BTreeSet<String>>;
+
+/// Who comes after whom in a graph, whatever the gate.
+pub fn dependencies(graph: &Graph) -> Dependencies {
+    let after = |node: &banhbaoring_pipeline::graph::Node| node.component.after.iter().map(|after| after.component.clone()).collect();
+    graph.nodes.iter().map(|node| (node.component.name.clone(), after(node))).collect()
+}
+
+/// Why nothing is known to be applied: the inventory could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Before the first write: nothing was sent. After the last: what was created is found again by its intent.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+}
+
+impl Cluster {
+    /// Sends a plan. `inventory` is as it was read for the observation that the plan was made from.
+    ///
+    /// # Errors
+    /// The inventory could not be written. Failures of single writes are in the answer.
+    pub async fn apply(&self, plan: &Plan, after: &Dependencies, inventory: StoredInventory) -> Result<Applied, ApplyError> {
+        let mut applied = Applied::new(inventory);
+        let mut ledger = Ledger::new(&applied.inventory.spec);
+        ledger.intend(plan);
+        ledger.store_in(&mut applied.inventory.spec);
+        self.inventories.write(&mut applied.inventory).await?;
+
+        for steps in plan.steps.chunk_by(|a, b| a.component == b.component) {
+            let Some(first) = steps.first() else { continue };
+            let held_up = after.get(&first.component).and_then(|after| after.iter().find(|other| applied.has_failed(other)));
+            if let Some(other) = held_up {
+                applied.skip(steps, &format!("component {other}, which it comes after, could not be applied"));
+                continue;
+            }
+            self.apply_component(steps, &mut ledger, &mut applied).await;
+        }
+        self.prune(plan, &mut ledger, &mut applied).await;
+        for reference in &plan.release {
+            ledger.forget(reference);
+        }
+        ledger.store_in(&mut applied.inventory.spec);
+        self.inventories.write(&mut applied.inventory).await?;
+        Ok(applied)
+    }
+
+    async fn apply_component(&self, steps: &[Step], ledger: &mut Ledger, applied: &mut Applied) {
+        let mut failed = false;
+        for rank in 0..=LAST_RANK {
+            let wave: Vec<&Step> = steps.iter().filter(|step| self::rank(step) == rank).collect();
+            if failed {
+                wave.into_iter().for_each(|step| applied.skip(std::slice::from_ref(step), "an earlier step of the component failed"));
+                continue;
+            }
+            // Secrets one after the other: a certificate is signed by the authority that was made before it.
+            let width = if rank == 0 { 1 } else { PARALLEL };
+            let before = &*ledger;
+            let mut done = futures::stream::iter(wave)
+                .map(|step| async move { (step, self.send(step, before).await) })
+                .buffer_unordered(width)
+                .collect::<Vec<_>>()
+                .await;
+            done.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
+            for (step, result) in done {
+                failed |= result.is_err();
+                if let Err(error) = &result {
+                    tracing::warn!(component = step.component, object = %step.reference, reason = error.reason(), "a write was refused");
+                }
+                ledger.record(step, &result);
+                applied.record(step, result);
+            }
+        }
+    }
+
+    async fn send(&self, step: &Step, ledger: &Ledger) -> Result<Done, StepError> {
+        match &step.write {
+            Write::Object(write) => self.write_object(step, write, ledger).await,
+            Write::Secret(write) => self.write_secret(step, write, ledger).await,
+        }
+    }
+}
+
+const LAST_RANK: u8 = 3;
+
+/// The wave that a step belongs to.
+fn rank(step: &Step) -> u8 {
+    if matches!(step.write, Write::Secret(_)) {
+        return 0;
+    }
+    rank_of(&step.reference)
+}
+
+fn rank_of(reference: &ObjectReference) -> u8 {
+    match (reference.group(), reference.kind.as_str()) {
+        ("", "Namespace") | ("apiextensions.k8s.io", _) => 1,
+        ("", "Pod" | "ReplicationController") => LAST_RANK,
+        ("" | "rbac.authorization.k8s.io" | "networking.k8s.io" | "policy" | "storage.k8s.io" | "scheduling.k8s.io", _) => 2,
+        _ => LAST_RANK,
+    }
+}

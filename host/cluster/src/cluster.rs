@@ -1,0 +1,38 @@
+//! The cluster as a reconcile uses it: everything of this crate wired together. Behaviour lives in the modules.
+
+use banhbaoring_pipeline::contract::{HostIdentity, Platform};
+use kube::Client;
+
+use crate::client::Clients;
+use crate::discovery::{Discovery, DiscoveryError};
+use crate::inventory::InventoryStore;
+
+/// One cluster. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Clients by account.
+    pub clients: Clients,
+    /// What is served.
+    pub discovery: Discovery,
+    /// Inventories, in the host's namespace.
+    pub inventories: InventoryStore,
+}
+
+impl Cluster {
+    /// A cluster as seen by the host that runs in `namespace`.
+    pub fn new(host: Client, namespace: &str) -> Self {
+        Self {
+            discovery: Discovery::new(host.clone()),
+            inventories: InventoryStore::new(host.clone(), namespace),
+            clients: Clients::new(host),
+        }
+    }
+
+    /// The cluster as plugins see it.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn platform(&self, cluster_domain: &str, host: &HostIdentity) -> Result<Platform, DiscoveryError> {
+        self.discovery.platform(cluster_domain, host).await
+    }
+}
