@@ -15,6 +15,10 @@ use super::{Descriptor, MAX_MANIFEST, SourceError};
 use crate::reference::{Digest, Tag};
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// How `cosign save` marks what it writes; it names nothing, and saves one image at a time.
+const COSIGN_KIND: &str = "kind";
+const COSIGN_IMAGE: &str = "dev.cosignproject.cosign/image";
+const COSIGN_SIGNATURES: &str = "dev.cosignproject.cosign/sigs";
 const MANIFEST_TYPE: &str = oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 /// Entries of `index.json` that are looked at.
 const MAX_ENTRIES: usize = 1024;
@@ -45,13 +49,17 @@ impl Layout {
 
     pub(super) async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>, SourceError> {
         let entries = self.entries().await?;
-        let tagged = |entry: &&Descriptor| name(entry) == Some(tag.as_str());
-        if let Some(entry) = entries.iter().find(tagged) {
+        if let Some(entry) = entries.iter().find(|entry| name(entry) == Some(tag.as_str())) {
             return Ok(Some(entry.digest));
         }
+        let by_cosign = |entry: &&Descriptor| kind(entry).is_some_and(|kind| kind != COSIGN_IMAGE);
+        if tag.as_str().ends_with(".sig") {
+            return Ok(entries.iter().find(|entry| kind(entry) == Some(COSIGN_SIGNATURES)).map(|entry| entry.digest));
+        }
         // A layout with a single unnamed artifact is what many tools write: it is the latest.
-        match entries.as_slice() {
-            [only] if tag.as_str() == "latest" && name(only).is_none() => Ok(Some(only.digest)),
+        let mut artifacts = entries.iter().filter(|entry| !by_cosign(entry));
+        match (artifacts.next(), artifacts.next()) {
+            (Some(only), None) if tag.as_str() == "latest" && name(only).is_none() => Ok(Some(only.digest)),
             _ => Ok(None),
         }
     }
@@ -158,6 +166,10 @@ impl Layout {
 
 fn name(entry: &Descriptor) -> Option<&str> {
     entry.annotations.as_ref()?.get(REF_NAME).map(String::as_str)
+}
+
+fn kind(entry: &Descriptor) -> Option<&str> {
+    entry.annotations.as_ref()?.get(COSIGN_KIND).map(String::as_str)
 }
 
 /// The bytes of a regular file, or nothing if there is none; never more than `limit`.

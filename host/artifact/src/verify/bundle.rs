@@ -48,11 +48,12 @@ pub(super) fn check(json: &[u8], key: &TrustedKey, digest: &Digest) -> Result<()
     }
     let statement: Statement =
         serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_| Rejection::NotASignature)?;
-    if statement.kind != STATEMENT_TYPE {
-        return Err(Rejection::NotASignature);
-    }
+    // First, because cosign's attestations carry an older statement type.
     if statement.predicate_type != PREDICATE_TYPE {
         return Err(Rejection::AttestationOnly);
+    }
+    if statement.kind != STATEMENT_TYPE {
+        return Err(Rejection::NotASignature);
     }
     let hex = digest.hex();
     let names_it = statement.subject.iter().any(|subject| subject.digest.get("sha256") == Some(&hex));
