@@ -1,1 +1,69 @@
-fn main() {}
+//! `cargo xtask`: the project's own commands. This file reads the command line; each command is a module.
+//!
+//! What must not live here: anything that a user of BanhBaoRing needs. That is the `banhbaoring` command.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )
+)]
+
+mod cargo;
+mod debian;
+mod guest;
+mod guest_toolchain;
+mod plugins;
+mod progress;
+mod step;
+mod test;
+mod tools;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build and install the servers and tools that tests and demo run (once; about 30 minutes on two cores).
+    Tools,
+    /// Build the first-party plugins to components.
+    Plugins {
+        /// Only these, by the name after `banhbaoring-plugin-`.
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+        /// Where the components go.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Check and test everything: tools, format, lints, plugins, all tests.
+    Test {
+        /// Handed to `cargo test`.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Tools => tools::run(),
+        Command::Plugins { only, out } => plugins::run(&only, out),
+        Command::Test { arguments } => test::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

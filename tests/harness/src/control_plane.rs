@@ -28,14 +28,11 @@ use kube::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    Error, Result, http::install_tls_provider, kubectl::Kubectl, scratch::Scratch, server::Server,
-    wait,
+    Error, KUBECONFIG_VARIABLE, Result, http::install_tls_provider, kubectl::Kubectl,
+    scratch::Scratch, server::Server, wait,
 };
 
 use self::servers::Servers;
-
-/// Names the kubeconfig of a control plane that runs already; [`ControlPlane::shared`] connects to it instead of starting one.
-pub const KUBECONFIG_VARIABLE: &str = "BANHBAORING_KUBECONFIG";
 
 const NAMESPACE_READY: Duration = Duration::from_secs(60);
 

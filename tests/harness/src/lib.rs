@@ -26,6 +26,9 @@
     )
 )]
 
+/// Names the kubeconfig of a control plane that runs already; `ControlPlane::shared` connects to it instead of starting one.
+pub const KUBECONFIG_VARIABLE: &str = "BANHBAORING_KUBECONFIG";
+
 pub mod guests;
 pub mod tools;
 
