@@ -141,6 +141,11 @@ impl<S: Stage> Artifact<S> {
         self.manifest.annotations.as_ref()?.get(name).map(String::as_str)
     }
 
+    /// All annotations of the manifest, by name.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.manifest.annotations.iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub(crate) fn layer_digest(&self) -> Digest {
         self.layer.0
     }

@@ -26,16 +26,18 @@ mod reference;
 mod sign;
 mod source;
 mod verify;
+mod version_range;
 
 pub use artifact::{Artifact, ArtifactError, Component, Fetched, Limits, Stage, Verified};
 pub use content::ContentStore;
 pub use credentials::{Credentials, CredentialsError};
 pub use error::Error;
 pub use push::{Package, PushError, push};
-pub use reference::{Digest, Reference, ReferenceError, Repository, Selector, Tag, VersionRange};
+pub use reference::{Digest, Reference, ReferenceError, Repository, Selector, Tag};
 pub use sign::{KeyFileError, SignError, SigningKey, sign};
 pub use source::{RegistryOptions, RetryPolicy, Source, SourceError, Transport};
 pub use verify::{
     Authority, AuthorityKind, Form, Identity, KeyError, Mode, Rejected, Rejection, Requirement, Verification,
     VerifiedBy, VerifyError,
 };
+pub use version_range::VersionRange;

@@ -133,7 +133,9 @@ impl Http {
     }
 
     pub(super) fn malformed(&self, what: impl Into<String>, detail: impl Into<String>) -> SourceError {
-        SourceError::Malformed { registry: self.registry.clone(), what: what.into(), detail: detail.into() }
+        // A parser's message may quote what it read, and a registry may send anything.
+        let detail = detail.into().chars().take(200).collect();
+        SourceError::Malformed { registry: self.registry.clone(), what: what.into(), detail }
     }
 
     /// One exchange. 2xx, 401, 404 and 405 come back as an [`Answer`]; everything else is an error.

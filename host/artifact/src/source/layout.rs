@@ -156,6 +156,7 @@ impl Layout {
 
     fn malformed(&self, detail: String) -> SourceError {
         let registry = self.root.display().to_string();
+        let detail = detail.chars().take(200).collect();
         SourceError::Malformed { registry, what: "index.json".to_owned(), detail }
     }
 

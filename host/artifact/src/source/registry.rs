@@ -3,6 +3,7 @@
 //! Bytes are returned as they came: hashing against the digest asked for is done by `Source`.
 
 use std::future::Future;
+use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode, Url};
@@ -125,14 +126,18 @@ impl Registry {
             let mut request = Request::new(Method::GET, this.clone(), MAX_MANIFEST, what);
             request.accept = Some(INDEX_TYPE);
             let answer = self.send(request, Scope::Pull).await?;
-            let is_index = answer.headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(INDEX_TYPE.as_bytes()));
-            if page == 0 && (!answer.status.is_success() || !is_index) {
-                return Ok(None);
-            }
             if !answer.status.is_success() {
+                if page == 0 {
+                    return Ok(None);
+                }
                 return Err(self.http.malformed("the referrers", "a page of the list does not exist"));
             }
-            entries.extend(self.entries(&answer.body)?);
+            match self.entries(&answer.body) {
+                Ok(found) => entries.extend(found),
+                // Some front ends answer 200 with a page for people to what they do not know.
+                Err(_) if page == 0 && !claims_index(&answer) => return Ok(None),
+                Err(error) => return Err(error),
+            }
             if entries.len() > MAX_INDEX_ENTRIES {
                 break;
             }
@@ -262,23 +267,24 @@ impl Registry {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T, SourceError>>,
     {
-        let mut wait = self.retry.first_wait;
-        for attempt in 1.. {
+        let (mut attempt, mut wait) = (1, self.retry.first_wait);
+        loop {
             let error = match operation().await {
-                Ok(value) => return Ok(value),
                 Err(error) if error.is_transient() && attempt < self.retry.attempts => error,
-                Err(error) => return Err(error),
+                ended => return ended,
             };
             let asked = match &error {
                 SourceError::Throttled { retry_after, .. } => retry_after.unwrap_or_default(),
-                _ => std::time::Duration::ZERO,
+                _ => Duration::ZERO,
             };
             let jittered = wait.mul_f64(rand::random_range(0.5..1.0)).max(asked).min(self.retry.longest_wait);
             tracing::debug!(attempt, ?jittered, %error, "registry is asked again");
             tokio::time::sleep(jittered).await;
-            wait = (wait * 2).min(self.retry.longest_wait);
+            (attempt, wait) = (attempt + 1, (wait * 2).min(self.retry.longest_wait));
         }
-        // `1..` does not end before `attempts` is reached.
-        operation().await
     }
+}
+
+fn claims_index(answer: &Answer) -> bool {
+    answer.header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with(INDEX_TYPE) || kind.starts_with("application/json"))
 }

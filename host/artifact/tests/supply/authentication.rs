@@ -125,3 +125,51 @@ async fn a_token_that_ran_out_is_renewed() {
     accept(&source(&proxy.address, "plugin"), &digest, &enforce(vec![authority("us", &key)])).await.unwrap();
     assert_eq!(proxy.asked("/token").len(), 2);
 }
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged_and_goes_nowhere_else() {
+    let registry = Registry::distribution();
+    let key = SigningKey::generate();
+    let unguarded = source(&registry.address, "plugin");
+    let digest = push_component(&unguarded, "p", "1").await;
+    sign_with(&unguarded, &digest, &key).await;
+    let proxy = Proxy::before(&registry.address, |asked| {
+        if asked.path == "/token" && asked.method == "POST" {
+            let form = String::from_utf8(asked.body.to_vec()).unwrap();
+            let good = form.contains("grant_type=refresh_token") && form.contains("refresh_token=s3cret%2Btoken");
+            let answer = br#"{"access_token":"granted"}"#.to_vec();
+            return Some(if good { Misbehaviour::Answer(200, Vec::new(), answer) } else { Misbehaviour::Status(400) });
+        }
+        (asked.authorization.as_deref() != Some("Bearer granted")).then(|| {
+            let challenge = format!(r#"Bearer realm="http://{}/token",service="s""#, asked.host);
+            Misbehaviour::Answer(401, vec![("www-authenticate", challenge)], Vec::new())
+        })
+    })
+    .await;
+    let file = format!(r#"{{"auths":{{"{}":{{"identitytoken":"s3cret+token"}}}}}}"#, proxy.address);
+    let credentials = Credentials::from_dockerconfigjson(file.as_bytes()).unwrap();
+    let known = source_as(&proxy.address, "plugin", &credentials);
+    accept(&known, &digest, &enforce(vec![authority("us", &key)])).await.unwrap();
+    assert!(proxy.asked("/v2/").iter().all(|asked| !asked.authorization.as_deref().unwrap_or_default().contains("s3cret")));
+}
+
+#[tokio::test]
+async fn credentials_do_not_follow_a_redirect_to_another_host() {
+    let registry = Registry::distribution();
+    let elsewhere = Proxy::before(&registry.address, |_| None).await;
+    let target = elsewhere.address.clone();
+    let proxy = Proxy::before(&registry.address, move |asked| {
+        if asked.authorization.is_none() {
+            let challenge = ("www-authenticate", "Basic realm=\"r\"".to_owned());
+            return Some(Misbehaviour::Answer(401, vec![challenge], Vec::new()));
+        }
+        let location = ("location", format!("http://{target}{}", asked.path));
+        Some(Misbehaviour::Answer(307, vec![location], Vec::new()))
+    })
+    .await;
+    let repository: Repository = format!("oci://{}/plugin", proxy.address).parse().unwrap();
+    let credentials = Credentials::basic(&proxy.address, "user", "password");
+    let source = Source::registry(&repository, &credentials, &options()).unwrap();
+    source.resolve(&Selector::Tag(tag("1"))).await.unwrap_err();
+    assert!(elsewhere.asked("").iter().all(|asked| asked.authorization.is_none()));
+}

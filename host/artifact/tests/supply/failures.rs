@@ -199,3 +199,41 @@ async fn no_error_shows_a_password() {
     let shown = format!("{error} {error:?} {source:?} {:?}", signed.key);
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_registry_with_a_private_certificate_is_trusted_only_with_its_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let registry = Registry::with_tls(&certificate, &key);
+    let repository: Repository = format!("oci://{}/plugin", registry.address).parse().unwrap();
+    let with_roots = |extra_roots| {
+        let options = RegistryOptions { transport: Transport::Https, extra_roots, ..options() };
+        Source::registry(&repository, &Credentials::anonymous(), &options)
+    };
+    let trusting = with_roots(vec![made.cert.pem().into_bytes()]).unwrap();
+    let digest = push_component(&trusting, "p", "1").await;
+    assert_eq!(trusting.resolve(&Selector::Tag(tag("1"))).await.unwrap(), digest);
+
+    let stranger = with_roots(Vec::new()).unwrap();
+    let error = stranger.resolve(&Selector::Tag(tag("1"))).await.unwrap_err();
+    assert_eq!(error.reason(), "RegistryUnreachable");
+    assert!(error.to_string().contains("certificate"), "{error}");
+    let junk = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
+    assert_eq!(with_roots(vec![junk]).unwrap_err().reason(), "InvalidRegistryOptions");
+}
+
+#[tokio::test]
+async fn what_a_registry_writes_into_an_answer_is_cut_short_in_the_error() {
+    let signed = signed().await;
+    let proxy = Proxy::before(&signed.registry.address, |asked| {
+        let shout = format!(r#"{{"tags":"{}"}}"#, "A".repeat(500_000)).into_bytes();
+        asked.path.contains("/tags/list").then(|| Misbehaviour::Answer(200, Vec::new(), shout))
+    })
+    .await;
+    let error = source(&proxy.address, "plugin").tags().await.unwrap_err();
+    assert_eq!(error.reason(), "RegistryMalformedAnswer");
+    assert!(error.to_string().len() < 1000, "{} characters", error.to_string().len());
+}

@@ -276,3 +276,28 @@ async fn keys_that_cosign_cannot_verify_with_are_refused_with_that_reason() {
     assert_eq!(refused(&source, &digest, &enforce(vec![keyless])).await.0, "KeylessUnsupported");
     assert_eq!(refused(&source, &digest, &enforce(Vec::new())).await.0, "NoAuthority");
 }
+
+#[tokio::test]
+async fn a_log_entry_in_a_bundle_neither_helps_nor_harms_a_signature_by_a_key() {
+    let registry = Registry::distribution();
+    let (source, raw) = (source(&registry.address, "plugin"), Raw::new(&registry.address, "plugin"));
+    let key = SigningKey::generate();
+    let other = push_component(&source, "other", "1").await;
+    let entry = serde_json::json!([{"logIndex": "1", "logId": {"keyId": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},
+        "kindVersion": {"kind": "dsse", "version": "0.0.1"}, "integratedTime": "1700000000",
+        "inclusionPromise": {"signedEntryTimestamp": "AAAA"}, "canonicalizedBody": "e30="}]);
+    for (label, signer, expected) in [("good", &key, None), ("bad", &SigningKey::generate(), Some("WrongKey"))] {
+        let digest = push_component(&source, label, label).await;
+        sign_with(&source, &digest, signer).await;
+        let mut bundle: serde_json::Value = serde_json::from_slice(&raw.bundles(&digest).await[0]).unwrap();
+        bundle["verificationMaterial"]["tlogEntries"] = entry.clone();
+        // A registry of its own, so that only the bundle with the entry is there.
+        let second = Registry::distribution();
+        let copy = crate::support::source(&second.address, "plugin");
+        assert_eq!(push_component(&copy, label, label).await, digest);
+        Raw::new(&second.address, "plugin").attach(&digest, BUNDLE, &serde_json::to_vec(&bundle).unwrap()).await;
+        let found = accept(&copy, &digest, &enforce(vec![authority("us", &key)])).await;
+        assert_eq!(found.err().map(|error| error.reason()), expected);
+    }
+    assert_eq!(refused(&source, &other, &enforce(vec![authority("us", &key)])).await.0, "Unsigned");
+}

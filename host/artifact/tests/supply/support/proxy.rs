@@ -18,6 +18,7 @@ pub struct Asked {
     /// Whom the client thinks it speaks to.
     pub host: String,
     pub authorization: Option<String>,
+    pub body: Bytes,
     /// How often this method and path came before.
     pub before: usize,
 }
@@ -80,10 +81,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let method = request.method().to_string();
     let authorization = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
     let host = request.headers().get("host").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();
     let asked = {
         let mut all = shared.asked.lock().unwrap();
         let before = all.iter().filter(|other| other.path == path && other.method == method).count();
-        let asked = Asked { method, path: path.clone(), host, authorization, before };
+        let asked = Asked { method, path: path.clone(), host, authorization, body: body.clone(), before };
         all.push(asked.clone());
         asked
     };
@@ -101,12 +104,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             Response::new(Body::from_stream(without_end))
         }
         Some(Misbehaviour::WithoutLocation) => {
-            let mut response = pass_on(&shared, request, false).await;
+            let mut response = pass_on(&shared, parts, body, false).await;
             response.headers_mut().remove("location");
             response
         }
-        Some(Misbehaviour::Tamper) => pass_on(&shared, request, true).await,
-        None => pass_on(&shared, request, false).await,
+        Some(Misbehaviour::Tamper) => pass_on(&shared, parts, body, true).await,
+        None => pass_on(&shared, parts, body, false).await,
     }
 }
 
@@ -118,10 +121,8 @@ fn respond(status: u16, headers: &[(&'static str, String)], body: Body) -> Respo
     response.body(body).unwrap()
 }
 
-async fn pass_on(shared: &Shared, request: Request, tamper: bool) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+async fn pass_on(shared: &Shared, parts: axum::http::request::Parts, body: Bytes, tamper: bool) -> Response<Body> {
     let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-    let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();
     let headers = parts.headers.clone();
     let sent = shared.client.request(parts.method, format!("http://{}{path}", shared.upstream)).headers(headers).body(body);
     let answer = sent.send().await.unwrap();

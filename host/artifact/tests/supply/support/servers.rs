@@ -30,10 +30,20 @@ impl Registry {
 
     /// The distribution registry with a further section of configuration.
     pub fn distribution_with(section: &str) -> Self {
+        Self::configured(section, "")
+    }
+
+    /// The distribution registry over TLS, with files of certificate and key.
+    pub fn with_tls(certificate: &Path, key: &Path) -> Self {
+        let tls = format!(", tls: {{certificate: {}, key: {}}}", certificate.display(), key.display());
+        Self::configured("", &tls)
+    }
+
+    fn configured(section: &str, tls: &str) -> Self {
         Self::start("registry", |port, folder| {
             let root = folder.join("storage").display().to_string();
             let config = format!(
-                "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n{section}\n"
+                "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: '127.0.0.1:{port}'{tls}}}\n{section}\n"
             );
             let path = folder.join("config.yml");
             std::fs::write(&path, config).unwrap();
