@@ -1,0 +1,86 @@
+//! One call: a permit, a store, an instance, the limits, and what went wrong in words. Knows no contract version.
+
+use std::sync::Arc;
+
+use wasmtime::component::{Instance, InstancePre};
+use wasmtime::{Store, Trap};
+
+use crate::engine::Runtime;
+use crate::error::{CallError, excerpt};
+use crate::limits::{CallLimits, GrowthRefused, Limiter};
+
+/// What a store holds: the limiter, and nothing that a guest could reach.
+pub(crate) struct Guest {
+    limiter: Limiter,
+}
+
+/// Makes calls into one plugin under its limits.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) limits: CallLimits,
+}
+
+impl Caller {
+    /// Makes an instance, calls `call` with it and throws it away, whatever came of it: the pool resets memory only when the next instance
+    /// is made, and globals and tables of a live one would carry state from owner to owner.
+    pub(crate) fn call<T>(
+        &self,
+        pre: &InstancePre<Guest>,
+        call: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let limits = &self.limits;
+        // Declared before the store, so that the slot is free again when the permit is given back.
+        let _permit = self
+            .runtime
+            .permit(limits.timeout)
+            .ok_or(CallError::Busy { waited_ms: limits.timeout.as_millis() })?;
+        let mut store = Store::new(&self.runtime.engine, Guest { limiter: Limiter::new(limits.memory) });
+        let outcome = (|| {
+            store.limiter(|guest| &mut guest.limiter);
+            // Before the instance is made: its start functions run under the same limits.
+            store.set_fuel(limits.fuel())?;
+            store.set_epoch_deadline(Runtime::epochs(limits.timeout));
+            // What comes back is counted while it is copied out, so an answer that is too large is never in the host's memory.
+            store.set_hostcall_fuel(limits.response.bytes);
+            let instance = pre.instantiate(&mut store)?;
+            call(&mut store, &instance)
+        })();
+        outcome.map_err(|error| self.classify(&error))
+    }
+
+    fn classify(&self, error: &wasmtime::Error) -> CallError {
+        let limits = &self.limits;
+        if let Some(refused) = error.downcast_ref::<GrowthRefused>() {
+            return match *refused {
+                GrowthRefused::Memory { wanted, limit } => CallError::OutOfMemory { wanted, limit },
+                GrowthRefused::Table { .. } => CallError::TooManyResources { detail: refused.to_string() },
+            };
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => return CallError::OutOfFuel { limit_ms: limits.cpu.as_millis() },
+            Some(Trap::Interrupt) => return CallError::TimedOut { limit_ms: limits.timeout.as_millis() },
+            Some(Trap::StackOverflow) => return CallError::StackOverflow,
+            Some(
+                trap @ (Trap::UnreachableCodeReached
+                | Trap::MemoryOutOfBounds
+                | Trap::TableOutOfBounds
+                | Trap::IndirectCallToNull
+                | Trap::BadSignature
+                | Trap::IntegerOverflow
+                | Trap::IntegerDivisionByZero
+                | Trap::BadConversionToInteger),
+            ) => return CallError::Trapped { trap: trap.to_string() },
+            _ => {}
+        }
+        let text = format!("{error:#}");
+        // The engine gives these two no type of their own; a test of each holds their wording.
+        if text.contains("fuel allocated for hostcalls has been exhausted") {
+            CallError::ResponseTooLarge { limit: limits.response.bytes }
+        } else if text.contains("resource limit exceeded") || error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            CallError::TooManyResources { detail: excerpt(&text) }
+        } else {
+            CallError::Malformed { detail: excerpt(&text) }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The engine: one configuration for all plugins, deterministic, with the pooling allocator where the address space allows it, the
+//! ticker behind the wall-clock limit, and the permits in front of the pool. No plugin is known here.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use crate::limits::{CORE_INSTANCES, CallLimits, MEMORIES, TABLE_ELEMENTS, TABLES};
+
+/// Length of an epoch: the granularity of the wall-clock limit. Time is counted in wake-ups of the ticker, so a process that was stopped or
+/// throttled as a whole does not find all its calls late when it goes on.
+const EPOCH: Duration = Duration::from_millis(20);
+
+/// Stack of a guest. Calls run on threads of at least 2 MiB; the rest is for the host's side of the call.
+const WASM_STACK: usize = 512 << 10;
+
+/// Memory of a slot that is zeroed in place instead of given back to the kernel between two calls.
+const KEEP_RESIDENT: usize = 128 << 10;
+
+/// The engine cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The configuration does not fit this machine.
+    #[error("the WebAssembly engine cannot be configured on this machine: {0}")]
+    Configuration(String),
+    /// The ticker's thread cannot be started.
+    #[error("the thread behind the wall-clock limit cannot be started: {0}; raise the limit of threads")]
+    Ticker(#[source] std::io::Error),
+}
+
+/// Where instances come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocation {
+    /// A pool that is reserved once: instances cost no system call.
+    Pooling,
+    /// Mapped for each call, with explicit bounds checks: works in any address space.
+    OnDemand,
+}
+
+/// How the engine is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineSettings {
+    /// Where instances come from; absent: the pool where it can be reserved, else on demand.
+    pub allocation: Option<Allocation>,
+    /// Calls at the same time; more wait for a free instance.
+    pub concurrent_calls: u32,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self { allocation: None, concurrent_calls: 32 }
+    }
+}
+
+/// The engine with what surrounds it. Shared by every module.
+pub(crate) struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) allocation: Allocation,
+    permits: Permits,
+}
+
+impl Runtime {
+    pub(crate) fn new(settings: EngineSettings) -> Result<Arc<Self>, EngineError> {
+        let calls = settings.concurrent_calls.clamp(1, 1_000);
+        let (engine, allocation) = match settings.allocation {
+            Some(allocation) => (Engine::new(&config(allocation, calls)).map_err(configuration)?, allocation),
+            None => match Engine::new(&config(Allocation::Pooling, calls)) {
+                Ok(engine) => (engine, Allocation::Pooling),
+                Err(error) => {
+                    tracing::warn!(%error, "the instance pool cannot be reserved; instances are allocated on demand");
+                    (Engine::new(&config(Allocation::OnDemand, calls)).map_err(configuration)?, Allocation::OnDemand)
+                }
+            },
+        };
+        start_ticker(engine.weak())?;
+        Ok(Arc::new(Self { engine, allocation, permits: Permits::new(calls) }))
+    }
+
+    /// Waits for the right to have an instance, at most for `timeout`.
+    pub(crate) fn permit(&self, timeout: Duration) -> Option<Permit<'_>> {
+        self.permits.acquire(timeout)
+    }
+
+    /// `timeout` in epochs, rounded up, and one for the epoch that is under way.
+    pub(crate) fn epochs(timeout: Duration) -> u64 {
+        let epochs = timeout.as_nanos().div_ceil(EPOCH.as_nanos());
+        u64::try_from(epochs).unwrap_or(u64::MAX / 2).saturating_add(1)
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "its use as a function of `map_err`")]
+fn configuration(error: wasmtime::Error) -> EngineError {
+    EngineError::Configuration(format!("{error:#}"))
+}
+
+fn config(allocation: Allocation, calls: u32) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        // Left on, the bookkeeping of concurrent tasks costs several times the call itself.
+        .concurrency_support(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .shared_memory(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_shared_everything_threads(false)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK);
+    match allocation {
+        Allocation::Pooling => {
+            let mut pool = PoolingAllocationConfig::new();
+            pool.total_component_instances(calls)
+                .total_core_instances(calls * CORE_INSTANCES)
+                .total_memories(calls * MEMORIES)
+                .total_tables(calls * TABLES)
+                .max_core_instances_per_component(CORE_INSTANCES)
+                .max_memories_per_component(MEMORIES)
+                .max_tables_per_component(TABLES)
+                .max_tables_per_module(TABLES)
+                .table_elements(TABLE_ELEMENTS)
+                .max_memory_size(CallLimits::MAX_MEMORY)
+                // Slots that no call needs at the moment are reused rather than kept warm for each plugin.
+                .max_unused_warm_slots(calls.min(8))
+                .linear_memory_keep_resident(KEEP_RESIDENT)
+                .table_keep_resident(16 << 10);
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        }
+        Allocation::OnDemand => {
+            // Whoever cannot reserve the pool cannot reserve 4 GiB a memory either.
+            config
+                .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+                .memory_reservation(0)
+                .memory_guard_size(0)
+                .memory_reservation_for_growth(1 << 20);
+        }
+    }
+    config
+}
+
+/// Advances the epoch until the engine is gone. The handle is weak, so that the thread does not keep the engine alive.
+fn start_ticker(engine: EngineWeak) -> Result<(), EngineError> {
+    std::thread::Builder::new()
+        .name("sandbox-epoch".to_owned())
+        .spawn(move || {
+            loop {
+                std::thread::sleep(EPOCH);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => break,
+                }
+            }
+        })
+        .map(drop)
+        .map_err(EngineError::Ticker)
+}
+
+/// Counts free instances: an exhausted pool is an error, waiting for a turn is not.
+struct Permits {
+    free: Mutex<u32>,
+    freed: Condvar,
+}
+
+impl Permits {
+    fn new(free: u32) -> Self {
+        Self { free: Mutex::new(free), freed: Condvar::new() }
+    }
+
+    fn acquire(&self, timeout: Duration) -> Option<Permit<'_>> {
+        let deadline = Instant::now() + timeout;
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            let left = deadline.checked_duration_since(Instant::now())?;
+            (free, _) = self.freed.wait_timeout(free, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Some(Permit(self))
+    }
+}
+
+/// The right to have one instance.
+pub(crate) struct Permit<'a>(&'a Permits);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_is_waited_for_and_given_back() {
+        let permits = Permits::new(1);
+        let held = permits.acquire(Duration::ZERO).unwrap();
+        assert!(permits.acquire(Duration::from_millis(1)).is_none());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| permits.acquire(Duration::from_secs(30)).is_some());
+            drop(held);
+            assert!(waiting.join().unwrap());
+        });
+        assert!(permits.acquire(Duration::ZERO).is_some());
+    }
+
+    #[test]
+    fn the_ticker_ends_with_its_engine() {
+        let runtime = Runtime::new(EngineSettings { allocation: Some(Allocation::OnDemand), concurrent_calls: 1 }).unwrap();
+        let weak = runtime.engine.weak();
+        drop(runtime);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while weak.upgrade().is_some() {
+            assert!(Instant::now() < deadline, "somebody still holds the engine");
+            std::thread::yield_now();
+        }
+    }
+}
