@@ -11,9 +11,10 @@ pub struct Config {
     /// Id, ARN or alias of the key: `alias/banhbaoring-unseal`.
     #[schemars(length(min = 1, max = 2048))]
     pub key_id: String,
-    /// Region of the key: `us-east-1`.
+    /// Region of the key: `us-east-1`. Absent: from the pod's environment (set for roles of service accounts) or the node.
+    #[serde(default)]
     #[schemars(length(min = 1, max = 64))]
-    pub region: String,
+    pub region: Option<String>,
     /// Another endpoint of the key service, for a VPC or a partition.
     #[serde(default)]
     pub endpoint: Option<String>,

@@ -31,11 +31,15 @@ impl UnsealProvider for AwsKms {
             plugin,
         } = cx.config();
         let seal = Seal::stanza("awskms")
-            .attribute("region", cx.required("region", region)?)
+            .attribute_opt("region", region.as_ref())
             .attribute("kms_key_id", cx.required("keyId", key_id)?)
             .attribute_opt("endpoint", endpoint.as_ref())
             .kms_plugin(cx.kms_plugin("awskms", plugin.as_ref())?)
             .egress(endpoint_port(cx, endpoint.as_deref())?);
+        let seal = match region {
+            Some(region) => cx.required("region", region).map(|_| seal)?,
+            None => seal.warning("no `region`: OpenBao takes it from the pod's environment or the node, and us-east-1 where neither tells"),
+        };
         let ways = [
             credentials.is_some(),
             credentials_secret_ref.is_some(),
@@ -109,6 +113,6 @@ export_plugin!(
     summary: "Auto-unseal of OpenBao by AWS KMS",
     unseal_providers: [AwsKms],
     permissions: json!({
-        "pods": {"secretRefs": ["owner-spec"], "serviceAccounts": ["own"], "accountAnnotations": [ROLE_ANNOTATION]},
+        "pods": {"secretRefs": ["owner-spec"], "images": ["owner-spec"], "accountAnnotations": [ROLE_ANNOTATION]},
     }),
 );

@@ -97,7 +97,7 @@ export_plugin!(
     permissions: json!({
         "pods": {
             "secretRefs": ["owner-spec"],
-            "serviceAccounts": ["own"],
+            "images": ["owner-spec"],
             "accountAnnotations": [IDENTITY_ANNOTATION],
             "podLabels": [IDENTITY_LABEL],
         },

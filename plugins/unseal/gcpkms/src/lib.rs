@@ -94,6 +94,6 @@ export_plugin!(
     summary: "Auto-unseal of OpenBao by Google Cloud KMS",
     unseal_providers: [GcpKms],
     permissions: json!({
-        "pods": {"secretRefs": ["owner-spec"], "serviceAccounts": ["own"], "accountAnnotations": [ACCOUNT_ANNOTATION]},
+        "pods": {"secretRefs": ["owner-spec"], "images": ["owner-spec"], "accountAnnotations": [ACCOUNT_ANNOTATION]},
     }),
 );
