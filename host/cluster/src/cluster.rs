@@ -6,6 +6,7 @@ use kube::Client;
 use crate::client::Clients;
 use crate::discovery::{Discovery, DiscoveryError};
 use crate::inventory::InventoryStore;
+use crate::watch::Watches;
 
 /// One cluster. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -16,15 +17,24 @@ pub struct Cluster {
     pub discovery: Discovery,
     /// Inventories, in the host's namespace.
     pub inventories: InventoryStore,
+    /// Watches of children.
+    pub watches: Watches,
 }
 
 impl Cluster {
     /// A cluster as seen by the host that runs in `namespace`.
     pub fn new(host: Client, namespace: &str) -> Self {
+        Self::with_clients(Clients::new(host), namespace)
+    }
+
+    /// A cluster through these clients.
+    pub fn with_clients(clients: Clients, namespace: &str) -> Self {
+        let discovery = Discovery::new(clients.host().clone());
         Self {
-            discovery: Discovery::new(host.clone()),
-            inventories: InventoryStore::new(host.clone(), namespace),
-            clients: Clients::new(host),
+            inventories: InventoryStore::new(clients.host().clone(), namespace),
+            watches: Watches::new(clients.clone(), discovery.clone()),
+            discovery,
+            clients,
         }
     }
 

@@ -22,6 +22,7 @@ pub mod observe;
 pub mod prune;
 pub mod request;
 pub mod secret;
+pub mod watch;
 
 pub use apply::{Applied, ApplyError, ComponentApplied, Dependencies, StepOutcome};
 pub use client::Clients;

@@ -29,7 +29,7 @@ use futures::StreamExt as _;
 use crate::cluster::Cluster;
 use crate::inventory::{InventoryError, StoredInventory};
 
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Ledger, published_to};
 pub(crate) use object::{INTENT_ANNOTATION, claim, creation, set_metadata};
 pub(crate) use outcome::{Done, Written};
 pub use outcome::{Applied, ComponentApplied, StepError, StepOutcome, StepResult};
@@ -86,18 +86,15 @@ impl Cluster {
 
     async fn apply_component(&self, steps: &[Step], ledger: &mut Ledger, applied: &mut Applied) {
         let mut failed = false;
-        for rank in 0..=LAST_RANK {
-            let wave: Vec<&Step> = steps.iter().filter(|step| self::rank(step) == rank).collect();
+        for wave in waves(steps) {
             if failed {
                 wave.into_iter().for_each(|step| applied.skip(std::slice::from_ref(step), "an earlier step of the component failed"));
                 continue;
             }
-            // Secrets one after the other: a certificate is signed by the authority that was made before it.
-            let width = if rank == 0 { 1 } else { PARALLEL };
             let before = &*ledger;
             let mut done = futures::stream::iter(wave)
                 .map(|step| async move { (step, self.send(step, before).await) })
-                .buffer_unordered(width)
+                .buffer_unordered(PARALLEL)
                 .collect::<Vec<_>>()
                 .await;
             done.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
@@ -120,21 +117,22 @@ impl Cluster {
     }
 }
 
-const LAST_RANK: u8 = 3;
+const LAST_RANK: u8 = 2;
 
-/// The wave that a step belongs to.
-fn rank(step: &Step) -> u8 {
-    if matches!(step.write, Write::Secret(_)) {
-        return 0;
-    }
-    rank_of(&step.reference)
+/// What is sent together. Secrets one after the other: a certificate is signed by the authority that was made and recorded before it.
+fn waves(steps: &[Step]) -> Vec<Vec<&Step>> {
+    let (secrets, objects): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(|step| matches!(step.write, Write::Secret(_)));
+    let mut waves: Vec<Vec<&Step>> = secrets.into_iter().map(|step| vec![step]).collect();
+    waves.extend((0..=LAST_RANK).map(|rank| objects.iter().copied().filter(|step| rank_of(&step.reference) == rank).collect()));
+    waves.retain(|wave: &Vec<&Step>| !wave.is_empty());
+    waves
 }
 
 fn rank_of(reference: &ObjectReference) -> u8 {
     match (reference.group(), reference.kind.as_str()) {
-        ("", "Namespace") | ("apiextensions.k8s.io", _) => 1,
+        ("", "Namespace") | ("apiextensions.k8s.io", _) => 0,
         ("", "Pod" | "ReplicationController") => LAST_RANK,
-        ("" | "rbac.authorization.k8s.io" | "networking.k8s.io" | "policy" | "storage.k8s.io" | "scheduling.k8s.io", _) => 2,
+        ("" | "rbac.authorization.k8s.io" | "networking.k8s.io" | "policy" | "storage.k8s.io" | "scheduling.k8s.io", _) => 1,
         _ => LAST_RANK,
     }
 }

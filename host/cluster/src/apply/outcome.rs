@@ -148,6 +148,11 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// Nothing had to be sent.
+    pub fn unchanged(inventory: StoredInventory) -> Self {
+        Self::new(inventory)
+    }
+
     pub(super) fn new(inventory: StoredInventory) -> Self {
         Self { components: BTreeMap::new(), pruned: Vec::new(), inventory }
     }

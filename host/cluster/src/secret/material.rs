@@ -11,8 +11,11 @@ use sha2::Sha256;
 
 /// Hash of each value of a Secret by key, and of all of it under the empty key.
 pub(crate) fn hashes_of(secret: &Value) -> BTreeMap<String, String> {
-    let uid = secret.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-    let values = values_of(secret);
+    hashes(secret.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default(), &values_of(secret))
+}
+
+/// The same from decoded values.
+pub(crate) fn hashes(uid: &str, values: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
     let mut hashes: BTreeMap<String, String> = values.iter().map(|(key, value)| (key.clone(), keyed(uid, &[(key, value)]))).collect();
     let all: Vec<(&String, &Vec<u8>)> = values.iter().collect();
     hashes.insert(String::new(), keyed(uid, &all));

@@ -1,18 +1,19 @@
 //! Generated Secrets: material is made here, written once, and never logged, returned or given to a plugin.
+//!
+//! ```text
+//! generate   entries + randomness + clock → values          pure
+//! text, x509, hashing   the generators                      pure
+//! write      values → one server-side apply; publications; hashes for pods
+//! ```
+//! An identity is only ever completed: a key that is there is never changed, whoever wrote it. Of a renewable Secret the certificates are made
+//! anew, and an authority keeps its key.
 
 mod error;
+mod generate;
+mod hashing;
 pub(crate) mod material;
-
-use banhbaoring_pipeline::plan::{SecretWrite, Step};
+mod text;
+mod write;
+mod x509;
 
 pub use error::SecretError;
-
-use crate::apply::{Done, Ledger, StepError};
-use crate::cluster::Cluster;
-
-impl Cluster {
-    pub(crate) async fn write_secret(&self, step: &Step, write: &SecretWrite, ledger: &Ledger) -> Result<Done, StepError> {
-        let _ = (step, write, ledger);
-        Err(SecretError::Unsupported { generator: "any".to_owned(), message: "not yet".to_owned() }.into())
-    }
-}

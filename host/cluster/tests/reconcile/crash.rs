@@ -1,0 +1,87 @@
+//! The host dies at the two places where it hurts; whoever comes next makes nothing twice and takes nothing that is not its own.
+
+use banhbaoring_api::inventory::ChildEntry;
+use banhbaoring_cluster::StepOutcome;
+use banhbaoring_cluster::inventory::InventoryError;
+use banhbaoring_cluster::{ApplyError, Dependencies};
+use serde_json::json;
+
+use crate::support::{Fixture, outcomes, plan, refused, written};
+
+async fn intend(fixture: &Fixture, name: &str, token: &str) {
+    let mut inventory = fixture.inventory().await;
+    inventory.spec.children.push(ChildEntry {
+        api_version: "v1".into(),
+        kind: "ConfigMap".into(),
+        namespace: Some(fixture.namespace.clone()),
+        name: name.into(),
+        component: "database".into(),
+        account: format!("{}/plugin", fixture.namespace),
+        intent: Some(token.into()),
+        ..ChildEntry::default()
+    });
+    fixture.cluster.inventories.write(&mut inventory).await.unwrap();
+}
+
+#[tokio::test]
+async fn death_between_intent_and_creation_converges() {
+    let fixture = Fixture::new("crash").await;
+    intend(&fixture, "a", "0123456789abcdef").await;
+    let applied = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
+    assert!(matches!(outcomes(&applied).as_slice(), [StepOutcome::Written { created: true, .. }]), "{applied:?}");
+    assert_eq!(applied.inventory.spec.children.len(), 1);
+    assert_eq!(fixture.entry("a").await.uid, Some(written(&applied)));
+}
+
+#[tokio::test]
+async fn death_between_creation_and_the_inventory_converges_on_the_same_object() {
+    let fixture = Fixture::new("crash").await;
+    let before = fixture.inventory().await;
+    let applied = fixture.cluster.apply(&plan(vec![fixture.create(fixture.config_map("a", "1"))], Vec::new()), &Dependencies::new(), before).await.unwrap();
+    let uid = fixture.get("configmap", "a").await["metadata"]["uid"].clone();
+    let token = fixture.get("configmap", "a").await["metadata"]["annotations"]["banhbaoring.io/intent"].as_str().unwrap().to_owned();
+    // What the inventory said when the host died: the intent, without the uid.
+    let mut died = applied.inventory;
+    died.spec.children[0] = ChildEntry {
+        uid: None,
+        desired_hash: None,
+        fields_hash: None,
+        intent: Some(token),
+        ..died.spec.children[0].clone()
+    };
+    fixture.cluster.inventories.write(&mut died).await.unwrap();
+
+    let restarted = fixture.restarted().await;
+    let inventory = restarted.inventories.read(&fixture.owner).await.unwrap();
+    let again = plan(vec![fixture.create(fixture.config_map("a", "2"))], Vec::new());
+    let applied = restarted.apply(&again, &Dependencies::new(), inventory).await.unwrap();
+    assert!(matches!(outcomes(&applied).as_slice(), [StepOutcome::Written { created: false, .. }]), "{applied:?}");
+    let live = fixture.get("configmap", "a").await;
+    assert_eq!(live["metadata"]["uid"], uid);
+    assert_eq!(live["data"]["key"], "2", "what is desired now");
+    assert_eq!(json!(fixture.entry("a").await.uid), uid);
+    assert_eq!(fixture.entry("a").await.intent, None);
+}
+
+#[tokio::test]
+async fn an_intent_does_not_make_somebody_elses_object_ours() {
+    let fixture = Fixture::new("crash").await;
+    intend(&fixture, "a", "0123456789abcdef").await;
+    let mut squatter = fixture.config_map("a", "theirs");
+    squatter["metadata"]["annotations"] = json!({"banhbaoring.io/intent": "guessed"});
+    let arguments = ["apply", "--server-side", "--field-manager=banhbaoring/database", "-f", "-"];
+    fixture.kubectl.run_with_input(&arguments, &squatter.to_string()).await.unwrap();
+    let applied = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
+    assert_eq!(refused(&applied).0, "NameTaken");
+    assert_eq!(fixture.get("configmap", "a").await["data"]["key"], "theirs");
+}
+
+#[tokio::test]
+async fn a_host_that_no_longer_leads_sends_nothing() {
+    let fixture = Fixture::new("crash").await;
+    let stale = fixture.inventory().await;
+    fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
+    let refused = fixture.cluster.apply(&plan(vec![fixture.create(fixture.config_map("b", "1"))], Vec::new()), &Dependencies::new(), stale).await;
+    assert!(matches!(refused, Err(ApplyError::Inventory(InventoryError::Superseded { .. }))), "{refused:?}");
+    assert!(!fixture.exists("configmap", "b").await);
+}

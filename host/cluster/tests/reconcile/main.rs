@@ -1,0 +1,11 @@
+//! Observe, apply and prune against a real API server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod apply;
+mod crash;
+mod inventory;
+mod ownership;
+mod prune;
