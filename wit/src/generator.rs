@@ -30,10 +30,7 @@ pub struct Bytes {
 impl Bytes {
     /// So many raw bytes, with nothing around them.
     pub fn raw(length: u32) -> Self {
-        Self {
-            length,
-            encoding: Encoding::Raw,
-        }
+        Self { length, encoding: Encoding::Raw }
     }
 }
 
@@ -80,13 +77,7 @@ pub struct Password {
 impl Password {
     /// Letters and digits only: safe in a URL, a shell and an ini file.
     pub fn alphanumeric(length: u32) -> Self {
-        Self {
-            length,
-            lower: 0,
-            upper: 0,
-            digits: 0,
-            symbols: String::new(),
-        }
+        Self { length, lower: 0, upper: 0, digits: 0, symbols: String::new() }
     }
 }
 

@@ -3,15 +3,7 @@
 //!
 //! The records of the WIT itself live in the generated bindings of the SDK and of the sandbox, and grants in `banhbaoring-api`: not here.
 //! Nothing here may depend on kube or on I/O, because guests carry this crate.
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        reason = "a test fails by panicking"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod action;
 pub mod generator;

@@ -13,18 +13,12 @@ pub struct SecretHash {
 impl SecretHash {
     /// The hash of one key of a Secret in the owner's namespace.
     pub fn of_key(secret: impl Into<String>, key: impl Into<String>) -> Self {
-        Self {
-            secret: secret.into(),
-            key: Some(key.into()),
-        }
+        Self { secret: secret.into(), key: Some(key.into()) }
     }
 
     /// The hash of a whole Secret in the owner's namespace.
     pub fn of_secret(secret: impl Into<String>) -> Self {
-        Self {
-            secret: secret.into(),
-            key: None,
-        }
+        Self { secret: secret.into(), key: None }
     }
 
     /// Reads a placeholder that is the whole of `text`; anything else is `None`.
@@ -35,19 +29,12 @@ impl SecretHash {
             None => (inner, None),
         };
         let named = |name: &str| {
-            !name.is_empty()
-                && name.len() <= 253
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            !name.is_empty() && name.len() <= 253 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         };
         if !named(secret) || !key.is_none_or(named) {
             return None;
         }
-        Some(Self {
-            secret: secret.to_owned(),
-            key: key.map(ToOwned::to_owned),
-        })
+        Some(Self { secret: secret.to_owned(), key: key.map(ToOwned::to_owned) })
     }
 
     /// Name of the Secret.
@@ -82,30 +69,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for hash in [
-            SecretHash::of_key("prod-tls", "tls.crt"),
-            SecretHash::of_secret("prod-tls"),
-        ] {
+        for hash in [SecretHash::of_key("prod-tls", "tls.crt"), SecretHash::of_secret("prod-tls")] {
             assert_eq!(SecretHash::parse(&hash.to_string()), Some(hash));
         }
-        assert_eq!(
-            SecretHash::of_key("prod-tls", "tls.crt").to_string(),
-            "$(hash:prod-tls/tls.crt)"
-        );
+        assert_eq!(SecretHash::of_key("prod-tls", "tls.crt").to_string(), "$(hash:prod-tls/tls.crt)");
     }
 
     #[test]
     fn anything_but_a_whole_placeholder_is_plain_text() {
-        for text in [
-            "",
-            "$(hash:)",
-            "$(hash:/key)",
-            "$(hash:a/)",
-            "$(hash:a/b/c)",
-            "x$(hash:a/b)",
-            "$(hash:a b)",
-            "$(HOSTNAME)",
-        ] {
+        for text in ["", "$(hash:)", "$(hash:/key)", "$(hash:a/)", "$(hash:a/b/c)", "x$(hash:a/b)", "$(hash:a b)", "$(HOSTNAME)"] {
             assert_eq!(SecretHash::parse(text), None, "{text}");
         }
     }

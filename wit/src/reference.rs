@@ -20,17 +20,8 @@ pub struct ObjectRef {
 
 impl ObjectRef {
     /// An object in the owner's namespace, or a cluster-scoped one.
-    pub fn new(
-        api_version: impl Into<String>,
-        kind: impl Into<String>,
-        name: impl Into<String>,
-    ) -> Self {
-        Self {
-            api_version: api_version.into(),
-            kind: kind.into(),
-            namespace: None,
-            name: name.into(),
-        }
+    pub fn new(api_version: impl Into<String>, kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { api_version: api_version.into(), kind: kind.into(), namespace: None, name: name.into() }
     }
 
     /// The same object in a named namespace.
@@ -54,10 +45,7 @@ pub struct SecretKeyRef {
 impl SecretKeyRef {
     /// The key `key` of the Secret `secret`.
     pub fn new(secret: impl Into<String>, key: impl Into<String>) -> Self {
-        Self {
-            secret: secret.into(),
-            key: key.into(),
-        }
+        Self { secret: secret.into(), key: key.into() }
     }
 }
 

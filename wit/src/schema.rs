@@ -48,28 +48,17 @@ pub fn schemas() -> Vec<Published> {
 
 /// The JSON Schema (draft 2020-12) of a type, as this contract publishes schemas.
 pub fn schema_of<T: JsonSchema>() -> Value {
-    SchemaGenerator::new(SchemaSettings::draft2020_12())
-        .into_root_schema_for::<T>()
-        .to_value()
+    SchemaGenerator::new(SchemaSettings::draft2020_12()).into_root_schema_for::<T>().to_value()
 }
 
 fn need<T: NeedSpec + JsonSchema>() -> Published {
-    Published {
-        path: format!("needs/{}.json", T::KIND),
-        schema: schema_of::<T>(),
-    }
+    Published { path: format!("needs/{}.json", T::KIND), schema: schema_of::<T>() }
 }
 
 fn action<T: ActionSpec + JsonSchema>() -> Published {
-    Published {
-        path: format!("actions/{}.json", T::KIND),
-        schema: schema_of::<T>(),
-    }
+    Published { path: format!("actions/{}.json", T::KIND), schema: schema_of::<T>() }
 }
 
 fn generator<T: GeneratorSpec + JsonSchema>() -> Published {
-    Published {
-        path: format!("generators/{}.json", T::NAME),
-        schema: schema_of::<T>(),
-    }
+    Published { path: format!("generators/{}.json", T::NAME), schema: schema_of::<T>() }
 }

@@ -46,33 +46,23 @@ pub enum Outcome<T> {
     Unknown,
 }
 
-pub(crate) fn answer<T: DeserializeOwned>(
-    answers: &[wit::Answer],
-    id: &str,
-) -> Result<Answer<T>, Failure> {
+pub(crate) fn answer<T: DeserializeOwned>(answers: &[wit::Answer], id: &str) -> Result<Answer<T>, Failure> {
     let Some(found) = answers.iter().find(|answer| answer.id == id) else {
         return Ok(Answer::Unasked);
     };
     Ok(match &found.outcome {
         AnswerOutcome::Pending => Answer::Pending,
-        AnswerOutcome::Ok(value) => {
-            Answer::Known(crate::parse::host(&format!("the answer to `{id}`"), value)?)
-        }
+        AnswerOutcome::Ok(value) => Answer::Known(crate::parse::host(&format!("the answer to `{id}`"), value)?),
         AnswerOutcome::Error(error) => Answer::Error(error.clone()),
     })
 }
 
-pub(crate) fn outcome<T: DeserializeOwned>(
-    results: &[ActionResult],
-    id: &str,
-) -> Result<Outcome<T>, Failure> {
+pub(crate) fn outcome<T: DeserializeOwned>(results: &[ActionResult], id: &str) -> Result<Outcome<T>, Failure> {
     let Some(found) = results.iter().find(|result| result.id == id) else {
         return Ok(Outcome::NotRun);
     };
     Ok(match &found.outcome {
-        ActionOutcome::Ok(value) => {
-            Outcome::Done(crate::parse::host(&format!("the result of `{id}`"), value)?)
-        }
+        ActionOutcome::Ok(value) => Outcome::Done(crate::parse::host(&format!("the result of `{id}`"), value)?),
         ActionOutcome::Error(error) => Outcome::Error(error.clone()),
         ActionOutcome::Unknown => Outcome::Unknown,
     })

@@ -5,10 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::context::Context;
 use crate::response::Response;
-use crate::wit::{
-    self, ChildView, ComponentDescriptor, Criticality, Dependency, Failure, Gate, MetricDescriptor,
-    MetricType, Slot,
-};
+use crate::wit::{self, ChildView, ComponentDescriptor, Criticality, Dependency, Failure, Gate, MetricDescriptor, MetricType, Slot};
 
 /// A component of an owner.
 pub trait Component: Sized + 'static {
@@ -64,10 +61,7 @@ impl ComponentDescriptor {
     /// It starts when another component has come so far.
     #[must_use]
     pub fn after(mut self, component: impl Into<String>, gate: Gate) -> Self {
-        self.after.push(Dependency {
-            component: component.into(),
-            gate,
-        });
+        self.after.push(Dependency { component: component.into(), gate });
         self
     }
 
@@ -121,12 +115,7 @@ impl ComponentDescriptor {
 
     /// Fields of a kind of child that it wants to see, as JSON pointers.
     #[must_use]
-    pub fn child_fields<I>(
-        mut self,
-        api_version: impl Into<String>,
-        kind: impl Into<String>,
-        fields: I,
-    ) -> Self
+    pub fn child_fields<I>(mut self, api_version: impl Into<String>, kind: impl Into<String>, fields: I) -> Self
     where
         I: IntoIterator,
         I::Item: Into<String>,
@@ -147,12 +136,7 @@ impl ComponentDescriptor {
 
     /// A counter that it may report.
     #[must_use]
-    pub fn counter(
-        self,
-        name: impl Into<String>,
-        help: impl Into<String>,
-        labels: &[&str],
-    ) -> Self {
+    pub fn counter(self, name: impl Into<String>, help: impl Into<String>, labels: &[&str]) -> Self {
         self.metric(name.into(), MetricType::Counter, help.into(), labels)
     }
 
@@ -170,20 +154,9 @@ impl ComponentDescriptor {
         self
     }
 
-    fn metric(
-        mut self,
-        name: String,
-        metric_type: MetricType,
-        help: String,
-        labels: &[&str],
-    ) -> Self {
+    fn metric(mut self, name: String, metric_type: MetricType, help: String, labels: &[&str]) -> Self {
         let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        self.metrics.push(MetricDescriptor {
-            name,
-            metric_type,
-            help,
-            labels,
-        });
+        self.metrics.push(MetricDescriptor { name, metric_type, help, labels });
         self
     }
 }

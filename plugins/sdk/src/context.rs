@@ -64,14 +64,7 @@ impl<C: Component> Context<C> {
                 })
             })
             .collect::<Result<_, Failure>>()?;
-        Ok(Self {
-            request,
-            metadata,
-            owner,
-            config,
-            config_field,
-            children,
-        })
+        Ok(Self { request, metadata, owner, config, config_field, children })
     }
 
     /// The owner's metadata.
@@ -116,10 +109,7 @@ impl<C: Component> Context<C> {
 
     /// This component's status fragment as it was last written. One that an older version wrote in another form is treated as absent.
     pub fn previous<T: DeserializeOwned>(&self) -> Option<T> {
-        self.request
-            .previous
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok())
+        self.request.previous.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }
 
     /// The cluster. See also [`PlatformExt::serves`](crate::PlatformExt::serves).
@@ -134,15 +124,12 @@ impl<C: Component> Context<C> {
 
     /// One child in the owner's namespace (or a cluster-scoped one).
     pub fn child(&self, kind: &str, name: &str) -> Option<&Child> {
-        self.children
-            .iter()
-            .find(|child| child.reference.kind == kind && child.reference.name == name)
+        self.children.iter().find(|child| child.reference.kind == kind && child.reference.name == name)
     }
 
     /// That child exists and is ready.
     pub fn is_ready(&self, kind: &str, name: &str) -> bool {
-        self.child(kind, name)
-            .is_some_and(|child| child.readiness == ReadinessState::Ready)
+        self.child(kind, name).is_some_and(|child| child.readiness == ReadinessState::Ready)
     }
 
     /// The outputs of a component before this one; `None` while there are none.
@@ -157,22 +144,14 @@ impl<C: Component> Context<C> {
 
     /// What fills an unseal slot; `None` while nothing does.
     pub fn slot(&self, name: &str) -> Option<&Seal> {
-        self.request
-            .slots
-            .iter()
-            .find(|answer| answer.slot == name)
-            .map(|answer| match &answer.filling {
-                SlotFilling::Seal(seal) => seal,
-            })
+        self.request.slots.iter().find(|answer| answer.slot == name).map(|answer| match &answer.filling {
+            SlotFilling::Seal(seal) => seal,
+        })
     }
 
     /// The name of the provider that fills a slot.
     pub fn slot_provider(&self, name: &str) -> Option<&str> {
-        self.request
-            .slots
-            .iter()
-            .find(|answer| answer.slot == name)
-            .map(|answer| answer.provider.as_str())
+        self.request.slots.iter().find(|answer| answer.slot == name).map(|answer| answer.provider.as_str())
     }
 
     /// The answer to a need: `cx.answer::<need::Object>("gateway")?`.

@@ -8,10 +8,7 @@ use serde_json::{Value, json};
 use crate::component::Component;
 use crate::json::canonical;
 use crate::seal::UnsealProvider;
-use crate::wit::{
-    DefaultImage, Descriptor, Finalizer, FinalizerTimeout, Kind, Observation, PhaseSource,
-    UnsealProviderDescriptor,
-};
+use crate::wit::{DefaultImage, Descriptor, Finalizer, FinalizerTimeout, Kind, Observation, PhaseSource, UnsealProviderDescriptor};
 
 /// A kind that the plugin brings.
 #[derive(Clone, Debug)]
@@ -30,17 +27,8 @@ impl KindSource {
 
     /// Deletion waits until the components are finalised, at most so long; then the finalizer is forced off or blocks.
     #[must_use]
-    pub fn finalizer(
-        mut self,
-        name: impl Into<String>,
-        timeout_seconds: u32,
-        on_timeout: FinalizerTimeout,
-    ) -> Self {
-        self.0.finalizer = Some(Finalizer {
-            name: name.into(),
-            timeout_seconds,
-            on_timeout,
-        });
+    pub fn finalizer(mut self, name: impl Into<String>, timeout_seconds: u32, on_timeout: FinalizerTimeout) -> Self {
+        self.0.finalizer = Some(Finalizer { name: name.into(), timeout_seconds, on_timeout });
         self
     }
 
@@ -54,12 +42,7 @@ impl KindSource {
     fn observed<T: Serialize>(crd: &T, observation: Observation) -> Self {
         // A CRD that does not serialise becomes `null`, and the host refuses the plugin.
         let crd = crate::json::without_nulls(serde_json::to_value(crd).unwrap_or(Value::Null));
-        Self(Kind {
-            crd: canonical(&crd),
-            observation,
-            finalizer: None,
-            phase: PhaseSource::Aggregated,
-        })
+        Self(Kind { crd: canonical(&crd), observation, finalizer: None, phase: PhaseSource::Aggregated })
     }
 }
 
@@ -120,9 +103,7 @@ impl PluginDescriptor {
     pub fn component<C: Component>(mut self) -> Self {
         let mut descriptor = C::describe();
         descriptor.name = C::NAME.to_owned();
-        descriptor
-            .config_schema
-            .get_or_insert_with(|| canonical(&schema_of::<C::Config>()));
+        descriptor.config_schema.get_or_insert_with(|| canonical(&schema_of::<C::Config>()));
         self.0.components.push(descriptor);
         self
     }
@@ -148,10 +129,7 @@ impl PluginDescriptor {
     /// The default image of a role.
     #[must_use]
     pub fn image(mut self, role: impl Into<String>, image: impl Into<String>) -> Self {
-        self.0.images.push(DefaultImage {
-            role: role.into(),
-            image: image.into(),
-        });
+        self.0.images.push(DefaultImage { role: role.into(), image: image.into() });
         self
     }
 

@@ -7,32 +7,17 @@ impl Failure {
     /// The owner's spec cannot be served as written. `field` is the path into the owner (`spec.unseal.keyId`); `message` says what was
     /// expected, what was found and what to do next.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            class: FailureClass::InvalidConfig,
-            reason: "InvalidConfig".to_owned(),
-            message: message.into(),
-            field: Some(field.into()),
-        }
+        Self { class: FailureClass::InvalidConfig, reason: "InvalidConfig".to_owned(), message: message.into(), field: Some(field.into()) }
     }
 
     /// This plugin or platform cannot do what was asked. `reason` is CamelCase.
     pub fn unsupported(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            class: FailureClass::Unsupported,
-            reason: reason.into(),
-            message: message.into(),
-            field: None,
-        }
+        Self { class: FailureClass::Unsupported, reason: reason.into(), message: message.into(), field: None }
     }
 
     /// The plugin found itself in a state that it cannot explain. `reason` is CamelCase.
     pub fn internal(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            class: FailureClass::Internal,
-            reason: reason.into(),
-            message: message.into(),
-            field: None,
-        }
+        Self { class: FailureClass::Internal, reason: reason.into(), message: message.into(), field: None }
     }
 
     /// The same failure with another reason, CamelCase.

@@ -20,11 +20,7 @@ pub(crate) fn of_contract<T: Serialize>(value: &T) -> String {
 pub fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .filter(|(_, member)| !member.is_null())
-                .map(|(key, member)| (key, without_nulls(member)))
-                .collect(),
+            members.into_iter().filter(|(_, member)| !member.is_null()).map(|(key, member)| (key, without_nulls(member))).collect(),
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
         scalar => scalar,
@@ -76,9 +72,6 @@ mod tests {
 
     #[test]
     fn null_members_are_absent() {
-        assert_eq!(
-            without_nulls(json!({"a": null, "b": [{"c": null}, null], "d": {}})),
-            json!({"b": [{}, null], "d": {}})
-        );
+        assert_eq!(without_nulls(json!({"a": null, "b": [{"c": null}, null], "d": {}})), json!({"b": [{}, null], "d": {}}));
     }
 }

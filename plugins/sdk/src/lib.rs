@@ -37,15 +37,7 @@
 //! ```
 //!
 //! Nothing here talks to a cluster, and no code here knows a product: kinds and renderers live in the plugins' own crates.
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        reason = "a test fails by panicking"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod answer;
 pub mod bindings;
@@ -81,17 +73,13 @@ pub use platform::PlatformExt;
 pub use plugin::{Exported, Plugin};
 pub use response::Response;
 pub use seal::{SealContext, UnsealProvider};
-pub use wit::{
-    Action, ComponentDescriptor, ConditionStatus, Criticality, Failure, FailureClass, Gate,
-    GeneratedSecret, Need, Seal,
-};
+pub use wit::{Action, ComponentDescriptor, ConditionStatus, Criticality, Failure, FailureClass, Gate, GeneratedSecret, Need, Seal};
 
 /// What most plugins import.
 pub mod prelude {
     pub use crate::contract::{ObjectRef, SecretHash, SecretKeyRef, action, generator, need};
     pub use crate::{
-        Action, Answer, Component, ComponentDescriptor, ConditionStatus, Context, Criticality,
-        DynamicObject, Failure, Gate, GeneratedSecret, KindSource, Need, Object, PlatformExt,
-        Response, Seal, SealContext, UnsealProvider, export_plugin, wit,
+        Action, Answer, Component, ComponentDescriptor, ConditionStatus, Context, Criticality, DynamicObject, Failure, Gate,
+        GeneratedSecret, KindSource, Need, Object, PlatformExt, Response, Seal, SealContext, UnsealProvider, export_plugin, wit,
     };
 }

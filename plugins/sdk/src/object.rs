@@ -22,9 +22,7 @@ impl Object {
     /// metadata.name: a type of k8s-openapi, or JSON.
     pub fn of<T: Serialize + ?Sized>(manifest: &T) -> Self {
         Self {
-            manifest: serde_json::to_value(manifest)
-                .map(json::without_nulls)
-                .map_err(|error| error.to_string()),
+            manifest: serde_json::to_value(manifest).map(json::without_nulls).map_err(|error| error.to_string()),
             mode: ApplyMode::Apply,
             keep: false,
             create_only_fields: Vec::new(),
@@ -76,12 +74,9 @@ impl Object {
     }
 
     pub(crate) fn build(self) -> Result<wit::Object, Failure> {
-        let manifest = self.manifest.map_err(|error| {
-            Failure::internal(
-                "UnserialisableObject",
-                format!("an object does not serialise to JSON: {error}"),
-            )
-        })?;
+        let manifest = self
+            .manifest
+            .map_err(|error| Failure::internal("UnserialisableObject", format!("an object does not serialise to JSON: {error}")))?;
         Ok(wit::Object {
             manifest: json::canonical(&manifest),
             mode: self.mode,

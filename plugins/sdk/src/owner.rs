@@ -52,19 +52,8 @@ struct Metadata {
 
 impl OwnerMetadata {
     pub(crate) fn parse(text: &str) -> Result<Self, crate::Failure> {
-        let Head {
-            api_version,
-            kind,
-            metadata,
-        } = crate::parse::host("the owner", text)?;
-        let Metadata {
-            name,
-            namespace,
-            uid,
-            generation,
-            labels,
-            annotations,
-        } = metadata;
+        let Head { api_version, kind, metadata } = crate::parse::host("the owner", text)?;
+        let Metadata { name, namespace, uid, generation, labels, annotations } = metadata;
         Ok(Self {
             api_version,
             kind,

@@ -9,11 +9,8 @@ use crate::wit::Failure;
 pub(crate) fn config<T: DeserializeOwned>(text: &str, base: &str) -> Result<T, Failure> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();
-    T::deserialize(serde_path_to_error::Deserializer::new(
-        &mut deserializer,
-        &mut track,
-    ))
-    .map_err(|error| invalid(base, &track.path().to_string(), &error.to_string()))
+    T::deserialize(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track))
+        .map_err(|error| invalid(base, &track.path().to_string(), &error.to_string()))
 }
 
 /// Reads a value that is already parsed.
@@ -27,10 +24,7 @@ pub(crate) fn config_value<T: DeserializeOwned>(value: Value, base: &str) -> Res
 /// Reads something that the host alone wrote.
 pub(crate) fn host<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(|error| {
-        Failure::internal(
-            "UnreadableRequest",
-            format!("{what} is not what the contract says: {error}; update the plugin or the host"),
-        )
+        Failure::internal("UnreadableRequest", format!("{what} is not what the contract says: {error}; update the plugin or the host"))
     })
 }
 
@@ -59,9 +53,7 @@ fn invalid(base: &str, path: &str, message: &str) -> Failure {
     }
     // serde tells of these at the object that lacks or has them.
     for start in ["missing field `", "unknown field `"] {
-        if let Some(name) = message
-            .strip_prefix(start)
-            .and_then(|rest| rest.split('`').next())
+        if let Some(name) = message.strip_prefix(start).and_then(|rest| rest.split('`').next())
             && path.rsplit('.').next() != Some(name)
         {
             push(name);
@@ -103,28 +95,16 @@ mod tests {
     fn a_failure_names_the_field() {
         assert_eq!(field("{}"), "spec.unseal.keyId");
         assert_eq!(field(r#"{"keyId": 3}"#), "spec.unseal.keyId");
-        assert_eq!(
-            field(r#"{"keyId": "a", "keyID": "b"}"#),
-            "spec.unseal.keyID"
-        );
-        assert_eq!(
-            field(r#"{"keyId": "a", "nodes": [{"port": 1}, {"port": "x"}]}"#),
-            "spec.unseal.nodes[1].port"
-        );
-        assert_eq!(
-            field(r#"{"keyId": "a", "nodes": [{}]}"#),
-            "spec.unseal.nodes[0].port"
-        );
+        assert_eq!(field(r#"{"keyId": "a", "keyID": "b"}"#), "spec.unseal.keyID");
+        assert_eq!(field(r#"{"keyId": "a", "nodes": [{"port": 1}, {"port": "x"}]}"#), "spec.unseal.nodes[1].port");
+        assert_eq!(field(r#"{"keyId": "a", "nodes": [{}]}"#), "spec.unseal.nodes[0].port");
         assert_eq!(field("[]"), "spec.unseal");
     }
 
     #[test]
     fn a_message_does_not_talk_of_lines() {
         let failure = config::<Config>(r#"{"keyId": 3}"#, "spec").unwrap_err();
-        assert_eq!(
-            failure.message,
-            "invalid type: integer `3`, expected a string"
-        );
+        assert_eq!(failure.message, "invalid type: integer `3`, expected a string");
     }
 
     #[test]

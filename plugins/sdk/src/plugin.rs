@@ -3,13 +3,8 @@
 
 use std::marker::PhantomData;
 
-use crate::bindings::exports::banhbaoring::plugin::{
-    admission, component, metadata, unseal_provider, webhook,
-};
-use crate::wit::{
-    Delivery, Descriptor, Failure, Request, Response, ReviewRequest, ReviewResponse, Seal,
-    SealRequest, WebhookResponse,
-};
+use crate::bindings::exports::banhbaoring::plugin::{admission, component, metadata, unseal_provider, webhook};
+use crate::wit::{Delivery, Descriptor, Failure, Request, Response, ReviewRequest, ReviewResponse, Seal, SealRequest, WebhookResponse};
 
 /// Everything that the host can call. Every function is pure.
 pub trait Plugin {
@@ -40,10 +35,7 @@ pub trait Plugin {
 
 /// The failure for something that this plugin does not have.
 pub fn missing(interface: &str, name: &str) -> Failure {
-    Failure::unsupported(
-        "NotImplemented",
-        format!("this plugin has no {interface} `{name}`; the descriptor lists what it has"),
-    )
+    Failure::unsupported("NotImplemented", format!("this plugin has no {interface} `{name}`; the descriptor lists what it has"))
 }
 
 /// Joins a [`Plugin`] to the generated bindings.

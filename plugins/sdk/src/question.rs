@@ -34,23 +34,13 @@ impl Need {
     }
 
     fn with_mode<S: NeedSpec>(id: String, mode: NeedMode, spec: &S) -> Self {
-        Self {
-            id,
-            kind: S::KIND.to_owned(),
-            mode,
-            project: Vec::new(),
-            spec: json::of_contract(spec),
-        }
+        Self { id, kind: S::KIND.to_owned(), mode, project: Vec::new(), spec: json::of_contract(spec) }
     }
 }
 
 impl Action {
     /// A side effect under an id of this component; its result comes with the next request.
     pub fn new<S: ActionSpec>(id: impl Into<String>, spec: &S) -> Self {
-        Self {
-            id: id.into(),
-            kind: S::KIND.to_owned(),
-            spec: json::of_contract(spec),
-        }
+        Self { id: id.into(), kind: S::KIND.to_owned(), spec: json::of_contract(spec) }
     }
 }

@@ -6,10 +6,7 @@ use serde_json::{Map, Value};
 use crate::json;
 use crate::object::Object;
 use crate::secret::set;
-use crate::wit::{
-    self, Action, Condition, ConditionStatus, Event, EventType, Failure, GeneratedSecret, Metric,
-    Need, State,
-};
+use crate::wit::{self, Action, Condition, ConditionStatus, Event, EventType, Failure, GeneratedSecret, Metric, Need, State};
 
 /// The desired world of one component. A part that does not serialise makes the whole answer a failure, so nothing is applied half.
 #[derive(Debug)]
@@ -73,12 +70,7 @@ impl Response {
 
     /// The same answer in another state: for components that collect objects first and judge afterwards.
     #[must_use]
-    pub fn state(
-        mut self,
-        state: State,
-        reason: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn state(mut self, state: State, reason: impl Into<String>, message: impl Into<String>) -> Self {
         self.inner.state = state;
         self.inner.reason = reason.into();
         self.inner.message = message.into();
@@ -143,13 +135,9 @@ impl Response {
     pub fn status<T: Serialize>(mut self, fragment: &T) -> Self {
         match serde_json::to_value(fragment) {
             Ok(Value::Object(members)) => {
-                self.status
-                    .extend(members.into_iter().filter(|(_, value)| !value.is_null()));
+                self.status.extend(members.into_iter().filter(|(_, value)| !value.is_null()));
             }
-            Ok(_) => self.fail(Failure::internal(
-                "UnserialisableStatus",
-                "a status fragment must be a JSON object",
-            )),
+            Ok(_) => self.fail(Failure::internal("UnserialisableStatus", "a status fragment must be a JSON object")),
             Err(error) => self.fail(unserialisable("the status", &error)),
         }
         self
@@ -175,29 +163,14 @@ impl Response {
 
     /// An event of type Normal. Events with the same key are told once until the key changes.
     #[must_use]
-    pub fn event(
-        self,
-        key: impl Into<String>,
-        reason: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn event(self, key: impl Into<String>, reason: impl Into<String>, message: impl Into<String>) -> Self {
         self.tell(EventType::Normal, key.into(), reason.into(), message.into())
     }
 
     /// An event of type Warning.
     #[must_use]
-    pub fn warning(
-        self,
-        key: impl Into<String>,
-        reason: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
-        self.tell(
-            EventType::Warning,
-            key.into(),
-            reason.into(),
-            message.into(),
-        )
+    pub fn warning(self, key: impl Into<String>, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        self.tell(EventType::Warning, key.into(), reason.into(), message.into())
     }
 
     /// A sample of a declared metric.
@@ -207,11 +180,7 @@ impl Response {
         for (key, label) in labels {
             set(&mut pairs, (*key).to_owned(), (*label).to_owned());
         }
-        self.inner.metrics.push(Metric {
-            name: name.into(),
-            labels: pairs,
-            value,
-        });
+        self.inner.metrics.push(Metric { name: name.into(), labels: pairs, value });
         self
     }
 
@@ -231,12 +200,7 @@ impl Response {
 
     /// The answer as it crosses to the host.
     pub fn build(self) -> Result<wit::Response, Failure> {
-        let Self {
-            mut inner,
-            outputs,
-            status,
-            failure,
-        } = self;
+        let Self { mut inner, outputs, status, failure } = self;
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -246,12 +210,7 @@ impl Response {
     }
 
     fn tell(mut self, event_type: EventType, key: String, reason: String, message: String) -> Self {
-        self.inner.events.push(Event {
-            key,
-            event_type,
-            reason,
-            message,
-        });
+        self.inner.events.push(Event { key, event_type, reason, message });
         self
     }
 
@@ -268,8 +227,5 @@ impl From<bool> for ConditionStatus {
 }
 
 fn unserialisable(what: &str, error: &serde_json::Error) -> Failure {
-    Failure::internal(
-        "UnserialisableResponse",
-        format!("{what} does not serialise to JSON: {error}"),
-    )
+    Failure::internal("UnserialisableResponse", format!("{what} does not serialise to JSON: {error}"))
 }

@@ -13,21 +13,13 @@ impl GeneratedSecret {
 
     /// Made anew so many seconds before it expires; deleted with the owner.
     pub fn renewable(name: impl Into<String>, renew_before_seconds: u32) -> Self {
-        Self::of_class(
-            name.into(),
-            SecretClass::Renewable(renew_before_seconds),
-            false,
-        )
+        Self::of_class(name.into(), SecretClass::Renewable(renew_before_seconds), false)
     }
 
     /// One more key.
     #[must_use]
     pub fn entry<G: GeneratorSpec>(mut self, key: impl Into<String>, generator: &G) -> Self {
-        self.entries.push(SecretEntry {
-            key: key.into(),
-            generator: G::NAME.to_owned(),
-            spec: json::of_contract(generator),
-        });
+        self.entries.push(SecretEntry { key: key.into(), generator: G::NAME.to_owned(), spec: json::of_contract(generator) });
         self
     }
 
@@ -40,17 +32,8 @@ impl GeneratedSecret {
 
     /// Copies a public part (a CA certificate) into a ConfigMap of the owner's namespace.
     #[must_use]
-    pub fn publish(
-        mut self,
-        key: impl Into<String>,
-        config_map: impl Into<String>,
-        config_map_key: impl Into<String>,
-    ) -> Self {
-        self.publish.push(Publication {
-            key: key.into(),
-            config_map: config_map.into(),
-            config_map_key: config_map_key.into(),
-        });
+    pub fn publish(mut self, key: impl Into<String>, config_map: impl Into<String>, config_map_key: impl Into<String>) -> Self {
+        self.publish.push(Publication { key: key.into(), config_map: config_map.into(), config_map_key: config_map_key.into() });
         self
     }
 
@@ -69,15 +52,7 @@ impl GeneratedSecret {
     }
 
     fn of_class(name: String, class: SecretClass, keep: bool) -> Self {
-        Self {
-            name,
-            class,
-            labels: Vec::new(),
-            entries: Vec::new(),
-            publish: Vec::new(),
-            restore_from: None,
-            keep,
-        }
+        Self { name, class, labels: Vec::new(), entries: Vec::new(), publish: Vec::new(), restore_from: None, keep }
     }
 }
 

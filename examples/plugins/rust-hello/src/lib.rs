@@ -43,38 +43,26 @@ impl Component for Hello {
     type Config = Config;
 
     fn describe() -> ComponentDescriptor {
-        ComponentDescriptor::at("")
-            .kind("examples.banhbaoring.io/Hello")
-            .condition_type("Said")
-            .child_fields("apps/v1", "Deployment", ["/status/readyReplicas"])
+        ComponentDescriptor::at("").kind("examples.banhbaoring.io/Hello").condition_type("Said").child_fields(
+            "apps/v1",
+            "Deployment",
+            ["/status/readyReplicas"],
+        )
     }
 
     fn reconcile(cx: &Context<Self>) -> Result<Response, Failure> {
-        let Config {
-            greeting,
-            replicas,
-            image,
-        } = cx.config();
+        let Config { greeting, replicas, image } = cx.config();
         if greeting.trim().is_empty() {
-            return Err(Failure::invalid(
-                cx.field("greeting"),
-                "`greeting` is empty; write what shall be said",
-            ));
+            return Err(Failure::invalid(cx.field("greeting"), "`greeting` is empty; write what shall be said"));
         }
         let name = cx.name();
-        let ready = cx
-            .child("Deployment", name)
-            .and_then(|child| child.field("/status/readyReplicas").as_u64())
-            .unwrap_or(0);
+        let ready = cx.child("Deployment", name).and_then(|child| child.field("/status/readyReplicas").as_u64()).unwrap_or(0);
         let labels = json!({"app.kubernetes.io/name": "hello", "app.kubernetes.io/instance": name});
         let metadata = json!({"name": name, "namespace": cx.namespace(), "labels": labels});
         let response = if ready >= u64::from(*replicas) {
             Response::ready()
         } else {
-            Response::progressing(
-                "PodsStarting",
-                format!("{ready} of {replicas} pods are ready"),
-            )
+            Response::progressing("PodsStarting", format!("{ready} of {replicas} pods are ready"))
         };
         Ok(response
             .apply(&json!({

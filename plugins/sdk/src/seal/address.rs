@@ -26,14 +26,7 @@ impl ServiceAddress {
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (host, port) = rest.split_once(']')?;
-                (
-                    host,
-                    if port.is_empty() {
-                        None
-                    } else {
-                        Some(port.strip_prefix(':')?)
-                    },
-                )
+                (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
             }
             None => match authority.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
@@ -48,11 +41,7 @@ impl ServiceAddress {
         if host.is_empty() {
             return None;
         }
-        Some(Self {
-            encrypted,
-            host: host.to_owned(),
-            port,
-        })
+        Some(Self { encrypted, host: host.to_owned(), port })
     }
 }
 
@@ -70,11 +59,7 @@ mod tests {
             ("https://[2001:db8::1]", "2001:db8::1", 443),
         ] {
             let address = ServiceAddress::parse(text).unwrap();
-            assert_eq!(
-                (address.host.as_str(), address.port),
-                (host, port),
-                "{text}"
-            );
+            assert_eq!((address.host.as_str(), address.port), (host, port), "{text}");
         }
     }
 

@@ -2,8 +2,8 @@
 
 use crate::secret::set;
 use crate::wit::{
-    Egress, EnvValue, EnvVar, GeneratedSecret, KmsPlugin, Scalar, Seal, SealAttribute,
-    SealCredentials, SealVolume, SecretKey, SecretVolume, TokenVolume, VolumeSource,
+    Egress, EnvValue, EnvVar, GeneratedSecret, KmsPlugin, Scalar, Seal, SealAttribute, SealCredentials, SealVolume, SecretKey,
+    SecretVolume, TokenVolume, VolumeSource,
 };
 
 impl Seal {
@@ -29,11 +29,7 @@ impl Seal {
     #[must_use]
     pub fn attribute(mut self, key: impl Into<String>, value: impl Into<Scalar>) -> Self {
         let (key, value) = (key.into(), value.into());
-        match self
-            .attributes
-            .iter_mut()
-            .find(|attribute| attribute.key == key)
-        {
+        match self.attributes.iter_mut().find(|attribute| attribute.key == key) {
             Some(attribute) => attribute.value = value,
             None => self.attributes.push(SealAttribute { key, value }),
         }
@@ -59,25 +55,15 @@ impl Seal {
     #[must_use]
     pub fn env_from(self, name: impl Into<String>, key: SecretKey) -> Self {
         let secret = key.secret.clone();
-        self.variable(name.into(), EnvValue::SecretKey(key))
-            .uses(secret)
+        self.variable(name.into(), EnvValue::SecretKey(key)).uses(secret)
     }
 
     /// A Secret mounted whole, read-only.
     #[must_use]
-    pub fn mount_secret(
-        self,
-        name: impl Into<String>,
-        mount_path: impl Into<String>,
-        secret: impl Into<String>,
-    ) -> Self {
+    pub fn mount_secret(self, name: impl Into<String>, mount_path: impl Into<String>, secret: impl Into<String>) -> Self {
         let secret = secret.into();
-        let source = VolumeSource::Secret(SecretVolume {
-            secret: secret.clone(),
-            items: Vec::new(),
-        });
-        self.volume(name.into(), mount_path.into(), source)
-            .uses(secret)
+        let source = VolumeSource::Secret(SecretVolume { secret: secret.clone(), items: Vec::new() });
+        self.volume(name.into(), mount_path.into(), source).uses(secret)
     }
 
     /// Some keys of a Secret mounted under paths of their own: `(key, path)`.
@@ -90,19 +76,9 @@ impl Seal {
         items: &[(&str, &str)],
     ) -> Self {
         let secret = secret.into();
-        let items = items
-            .iter()
-            .map(|(key, path)| crate::wit::KeyPath {
-                key: (*key).to_owned(),
-                path: (*path).to_owned(),
-            })
-            .collect();
-        let source = VolumeSource::Secret(SecretVolume {
-            secret: secret.clone(),
-            items,
-        });
-        self.volume(name.into(), mount_path.into(), source)
-            .uses(secret)
+        let items = items.iter().map(|(key, path)| crate::wit::KeyPath { key: (*key).to_owned(), path: (*path).to_owned() }).collect();
+        let source = VolumeSource::Secret(SecretVolume { secret: secret.clone(), items });
+        self.volume(name.into(), mount_path.into(), source).uses(secret)
     }
 
     /// A token of the pod's service account, mounted at `mount_path`/`path`.
@@ -115,11 +91,7 @@ impl Seal {
         audience: impl Into<String>,
         expiration_seconds: u32,
     ) -> Self {
-        let source = VolumeSource::Token(TokenVolume {
-            audience: audience.into(),
-            path: path.into(),
-            expiration_seconds,
-        });
+        let source = VolumeSource::Token(TokenVolume { audience: audience.into(), path: path.into(), expiration_seconds });
         self.volume(name.into(), mount_path.into(), source)
     }
 
@@ -132,16 +104,8 @@ impl Seal {
 
     /// An annotation on the pods' service account.
     #[must_use]
-    pub fn annotate_service_account(
-        mut self,
-        key: impl Into<String>,
-        value: impl Into<String>,
-    ) -> Self {
-        set(
-            &mut self.service_account_annotations,
-            key.into(),
-            value.into(),
-        );
+    pub fn annotate_service_account(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        set(&mut self.service_account_annotations, key.into(), value.into());
         self
     }
 
@@ -200,16 +164,8 @@ impl Seal {
     }
 
     fn volume(mut self, name: String, mount_path: String, source: VolumeSource) -> Self {
-        let volume = SealVolume {
-            name,
-            mount_path,
-            source,
-        };
-        match self
-            .volumes
-            .iter_mut()
-            .find(|known| known.name == volume.name)
-        {
+        let volume = SealVolume { name, mount_path, source };
+        match self.volumes.iter_mut().find(|known| known.name == volume.name) {
             Some(known) => *known = volume,
             None => self.volumes.push(volume),
         }
@@ -271,17 +227,8 @@ mod tests {
 
     #[test]
     fn the_secrets_used_are_told_sorted_and_once() {
-        let key = |secret: &str| SecretKey {
-            secret: secret.to_owned(),
-            key: "k".to_owned(),
-        };
-        let seal = Seal::stanza("x")
-            .env_from("B", key("b"))
-            .env_from("A", key("a"))
-            .env_from("C", key("b"));
-        assert_eq!(
-            seal.credentials,
-            SealCredentials::Secrets(vec!["a".to_owned(), "b".to_owned()])
-        );
+        let key = |secret: &str| SecretKey { secret: secret.to_owned(), key: "k".to_owned() };
+        let seal = Seal::stanza("x").env_from("B", key("b")).env_from("A", key("a")).env_from("C", key("b"));
+        assert_eq!(seal.credentials, SealCredentials::Secrets(vec!["a".to_owned(), "b".to_owned()]));
     }
 }

@@ -24,16 +24,10 @@ impl SecretSelector {
     pub fn checked(&self, field: &str) -> Result<SecretKey, Failure> {
         for (name, value) in [("secretName", &self.secret_name), ("key", &self.key)] {
             if value.trim().is_empty() {
-                return Err(Failure::invalid(
-                    format!("{field}.{name}"),
-                    format!("`{name}` is empty; name a Secret and a key in it"),
-                ));
+                return Err(Failure::invalid(format!("{field}.{name}"), format!("`{name}` is empty; name a Secret and a key in it")));
             }
         }
-        Ok(SecretKey {
-            secret: self.secret_name.clone(),
-            key: self.key.clone(),
-        })
+        Ok(SecretKey { secret: self.secret_name.clone(), key: self.key.clone() })
     }
 }
 
@@ -76,32 +70,19 @@ impl KmsPluginConfig {
     /// The block for a seal; what is wrong with it is a failure at its field below `field`.
     pub(super) fn block(&self, stanza: &str, field: &str) -> Result<KmsPlugin, Failure> {
         let source = match (&self.image, &self.command) {
-            (Some(image), None) if !image.trim().is_empty() => {
-                KmsPluginSource::Image(image.clone())
-            }
-            (None, Some(command)) if !command.trim().is_empty() => {
-                KmsPluginSource::Command(command.clone())
-            }
+            (Some(image), None) if !image.trim().is_empty() => KmsPluginSource::Image(image.clone()),
+            (None, Some(command)) if !command.trim().is_empty() => KmsPluginSource::Command(command.clone()),
             _ => {
-                return Err(Failure::invalid(
-                    field,
-                    "expected exactly one of `image` and `command`, not empty",
-                ));
+                return Err(Failure::invalid(field, "expected exactly one of `image` and `command`, not empty"));
             }
         };
         if self.version.trim().is_empty() {
-            return Err(Failure::invalid(
-                format!("{field}.version"),
-                "`version` is empty; name the plugin's version",
-            ));
+            return Err(Failure::invalid(format!("{field}.version"), "`version` is empty; name the plugin's version"));
         }
         if self.sha256.len() != 64 || !self.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Failure::invalid(
                 format!("{field}.sha256"),
-                format!(
-                    "expected 64 hexadecimal characters, found {} characters",
-                    self.sha256.chars().count()
-                ),
+                format!("expected 64 hexadecimal characters, found {} characters", self.sha256.chars().count()),
             ));
         }
         Ok(KmsPlugin {
@@ -111,14 +92,7 @@ impl KmsPluginConfig {
             sha256: self.sha256.to_ascii_lowercase(),
             binary_name: self.binary_name.clone(),
             args: self.args.clone(),
-            env: self
-                .env
-                .iter()
-                .map(|(key, value)| KeyValue {
-                    key: key.clone(),
-                    value: value.clone(),
-                })
-                .collect(),
+            env: self.env.iter().map(|(key, value)| KeyValue { key: key.clone(), value: value.clone() }).collect(),
         })
     }
 }

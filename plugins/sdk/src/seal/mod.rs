@@ -48,19 +48,10 @@ pub struct SealContext<P: UnsealProvider> {
 impl<P: UnsealProvider> SealContext<P> {
     /// Reads a request. A config that does not fit is a failure that names the field.
     pub fn new(request: SealRequest) -> Result<Self, Failure> {
-        let SealRequest {
-            config,
-            openbao_version,
-            owner,
-            platform,
-            plugin_config,
-        } = request;
+        let SealRequest { config, openbao_version, owner, platform, plugin_config } = request;
         let metadata = OwnerMetadata::parse(&owner)?;
         let version = OpenBaoVersion::parse(&openbao_version).ok_or_else(|| {
-            Failure::invalid(
-                "spec.version",
-                format!("expected a version of OpenBao such as 2.4.4, found `{openbao_version}`"),
-            )
+            Failure::invalid("spec.version", format!("expected a version of OpenBao such as 2.4.4, found `{openbao_version}`"))
         })?;
         let mut config: Value = parse::host("the slot's config", &config)?;
         if config.is_null() {
@@ -72,13 +63,7 @@ impl<P: UnsealProvider> SealContext<P> {
             members.remove("type");
         }
         let config = parse::config_value(config, P::CONFIG_FIELD)?;
-        Ok(Self {
-            metadata,
-            config,
-            version,
-            platform,
-            plugin_config,
-        })
+        Ok(Self { metadata, config, version, platform, plugin_config })
     }
 
     /// The provider's config.
@@ -119,10 +104,7 @@ impl<P: UnsealProvider> SealContext<P> {
     /// A text that must say something; empty or blank is a failure at that field.
     pub fn required<'a>(&self, name: &str, value: &'a str) -> Result<&'a str, Failure> {
         if value.trim().is_empty() {
-            return Err(Failure::invalid(
-                self.field(name),
-                format!("`{name}` is empty; the {} seal needs it", P::NAME),
-            ));
+            return Err(Failure::invalid(self.field(name), format!("`{name}` is empty; the {} seal needs it", P::NAME)));
         }
         Ok(value)
     }
@@ -134,21 +116,13 @@ impl<P: UnsealProvider> SealContext<P> {
         }
         Err(Failure::unsupported(
             "OpenBaoTooOld",
-            format!(
-                "the {} seal needs OpenBao {major}.{minor} or newer, found {}; raise spec.version",
-                P::NAME,
-                self.version
-            ),
+            format!("the {} seal needs OpenBao {major}.{minor} or newer, found {}; raise spec.version", P::NAME, self.version),
         )
         .at("spec.version"))
     }
 
     /// The `plugin "kms"` block of a seal that OpenBao carries no longer from 2.7 on: required then, possible from 2.6, unknown before.
-    pub fn kms_plugin(
-        &self,
-        stanza: &str,
-        config: Option<&KmsPluginConfig>,
-    ) -> Result<Option<KmsPlugin>, Failure> {
+    pub fn kms_plugin(&self, stanza: &str, config: Option<&KmsPluginConfig>) -> Result<Option<KmsPlugin>, Failure> {
         match config {
             None if self.version.at_least(2, 7) => Err(Failure::invalid(
                 self.field("plugin"),
@@ -160,10 +134,7 @@ impl<P: UnsealProvider> SealContext<P> {
             None => Ok(None),
             Some(_) if !self.version.at_least(2, 6) => Err(Failure::invalid(
                 self.field("plugin"),
-                format!(
-                    "OpenBao {} knows no KMS plugins, only 2.6 and newer do; remove `plugin` or raise spec.version",
-                    self.version
-                ),
+                format!("OpenBao {} knows no KMS plugins, only 2.6 and newer do; remove `plugin` or raise spec.version", self.version),
             )),
             Some(config) => config.block(stanza, &self.field("plugin")).map(Some),
         }
@@ -178,10 +149,7 @@ pub fn render<P: UnsealProvider>(request: SealRequest) -> Result<Seal, Failure> 
 /// The schema of what the slot's config path holds: the provider's config and the selector that chose it.
 pub(crate) fn config_schema<P: UnsealProvider>() -> Value {
     let mut schema = schema_of::<P::Config>();
-    let names: Vec<Cow<'_, str>> = std::iter::once(P::NAME)
-        .chain(P::ALIASES.iter().copied())
-        .map(Cow::from)
-        .collect();
+    let names: Vec<Cow<'_, str>> = std::iter::once(P::NAME).chain(P::ALIASES.iter().copied()).map(Cow::from).collect();
     if let Some(members) = schema.as_object_mut() {
         let properties = members.entry("properties").or_insert_with(|| json!({}));
         if let Some(properties) = properties.as_object_mut() {

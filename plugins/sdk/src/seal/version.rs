@@ -17,11 +17,7 @@ impl OpenBaoVersion {
         let text = text.strip_prefix('v').unwrap_or(text);
         let core = text.split(['-', '+']).next().unwrap_or(text);
         let mut parts = core.split('.').map(|part| part.parse::<u64>().ok());
-        let version = Self {
-            major: parts.next()??,
-            minor: parts.next()??,
-            patch: parts.next().unwrap_or(Some(0))?,
-        };
+        let version = Self { major: parts.next()??, minor: parts.next()??, patch: parts.next().unwrap_or(Some(0))? };
         parts.next().is_none().then_some(version)
     }
 
@@ -43,12 +39,7 @@ mod tests {
 
     #[test]
     fn versions_as_people_write_them_are_read() {
-        for (text, read) in [
-            ("2.4.4", "2.4.4"),
-            ("v2.4", "2.4.0"),
-            ("2.7.0-beta20260101", "2.7.0"),
-            ("2.5.1+hsm", "2.5.1"),
-        ] {
+        for (text, read) in [("2.4.4", "2.4.4"), ("v2.4", "2.4.0"), ("2.7.0-beta20260101", "2.7.0"), ("2.5.1+hsm", "2.5.1")] {
             assert_eq!(OpenBaoVersion::parse(text).unwrap().to_string(), read);
         }
         for text in ["", "latest", "2", "2.x", "2.4.4.4", "-2.4", "2..4"] {

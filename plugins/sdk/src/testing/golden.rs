@@ -27,9 +27,7 @@ pub enum GoldenError {
         source: std::io::Error,
     },
     /// The file is not what the contract's types say.
-    #[error(
-        "{path}: {message}; the format is serde's of the generated types, with JSON text under the tag !json"
-    )]
+    #[error("{path}: {message}; the format is serde's of the generated types, with JSON text under the tag !json")]
     Format {
         /// Which file.
         path: PathBuf,
@@ -37,9 +35,7 @@ pub enum GoldenError {
         message: String,
     },
     /// The answer differs.
-    #[error(
-        "{path} differs from the answer (- expected, + found); if the change is meant, run with UPDATE_GOLDENS=1\n{diff}"
-    )]
+    #[error("{path} differs from the answer (- expected, + found); if the change is meant, run with UPDATE_GOLDENS=1\n{diff}")]
     Differs {
         /// Which file.
         path: PathBuf,
@@ -99,30 +95,18 @@ pub struct Golden<Q> {
 impl<Q: DeserializeOwned> Golden<Q> {
     /// Every case below a folder, sorted by name.
     pub fn all(folder: &Path) -> Result<Vec<Self>, GoldenError> {
-        let at = |source| GoldenError::File {
-            path: folder.to_owned(),
-            source,
-        };
+        let at = |source| GoldenError::File { path: folder.to_owned(), source };
         let mut cases = Vec::new();
         for entry in fs::read_dir(folder).map_err(at)? {
             let path = entry.map_err(at)?.path();
             let request = path.join("request.yaml");
             if request.is_file() {
-                let name = path
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned())
-                    .unwrap_or_default();
-                cases.push(Self {
-                    name,
-                    request: read(&request)?,
-                    response: path.join("response.yaml"),
-                });
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                cases.push(Self { name, request: read(&request)?, response: path.join("response.yaml") });
             }
         }
         if cases.is_empty() {
-            return Err(GoldenError::Empty {
-                path: folder.to_owned(),
-            });
+            return Err(GoldenError::Empty { path: folder.to_owned() });
         }
         cases.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(cases)
@@ -160,16 +144,9 @@ pub fn describe<P: Plugin>(file: impl AsRef<Path>) -> Result<(), GoldenError> {
 
 /// Reads a value of the contract from a golden file.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, GoldenError> {
-    let format = |message: String| GoldenError::Format {
-        path: path.to_owned(),
-        message,
-    };
-    let text = fs::read_to_string(path).map_err(|source| GoldenError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    let yaml: serde_yaml::Value =
-        serde_yaml::from_str(&text).map_err(|error| format(error.to_string()))?;
+    let format = |message: String| GoldenError::Format { path: path.to_owned(), message };
+    let text = fs::read_to_string(path).map_err(|source| GoldenError::File { path: path.to_owned(), source })?;
+    let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|error| format(error.to_string()))?;
     let value = untag(yaml).map_err(format)?;
     serde_json::from_value(value).map_err(|error| format(error.to_string()))
 }
@@ -177,10 +154,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, GoldenError> {
 /// Writes a value of the contract as a golden file.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), GoldenError> {
     let text = print(path, value)?;
-    let at = |source| GoldenError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let at = |source| GoldenError::File { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(at)?;
     }
@@ -191,28 +165,17 @@ fn hold<T: Serialize>(path: &Path, found: &T) -> Result<(), GoldenError> {
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
         return write(path, found);
     }
-    let expected = fs::read_to_string(path).map_err(|source| GoldenError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    let expected = fs::read_to_string(path).map_err(|source| GoldenError::File { path: path.to_owned(), source })?;
     let found = print(path, found)?;
     if expected == found {
         return Ok(());
     }
-    let diff = TextDiff::from_lines(&expected, &found)
-        .unified_diff()
-        .to_string();
-    Err(GoldenError::Differs {
-        path: path.to_owned(),
-        diff,
-    })
+    let diff = TextDiff::from_lines(&expected, &found).unified_diff().to_string();
+    Err(GoldenError::Differs { path: path.to_owned(), diff })
 }
 
 fn print<T: Serialize>(path: &Path, value: &T) -> Result<String, GoldenError> {
-    let format = |message: String| GoldenError::Format {
-        path: path.to_owned(),
-        message,
-    };
+    let format = |message: String| GoldenError::Format { path: path.to_owned(), message };
     let value = serde_json::to_value(value).map_err(|error| format(error.to_string()))?;
     serde_yaml::to_string(&tag(&value)).map_err(|error| format(error.to_string()))
 }
@@ -229,37 +192,25 @@ fn tag(value: &Value) -> serde_yaml::Value {
             .or_else(|| number.as_f64().map(Into::into))
             .unwrap_or(serde_yaml::Value::Null),
         Value::String(text) => match embedded(text) {
-            Some(inner) => serde_yaml::Value::Tagged(Box::new(TaggedValue {
-                tag: Tag::new(JSON_TAG),
-                value: tag(&inner),
-            })),
+            Some(inner) => serde_yaml::Value::Tagged(Box::new(TaggedValue { tag: Tag::new(JSON_TAG), value: tag(&inner) })),
             None => text.as_str().into(),
         },
         Value::Array(items) => serde_yaml::Value::Sequence(items.iter().map(tag).collect()),
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
             sorted.sort_by_key(|(key, _)| *key);
-            serde_yaml::Value::Mapping(
-                sorted
-                    .into_iter()
-                    .map(|(key, member)| (key.as_str().into(), tag(member)))
-                    .collect(),
-            )
+            serde_yaml::Value::Mapping(sorted.into_iter().map(|(key, member)| (key.as_str().into(), tag(member))).collect())
         }
     }
 }
 
 fn untag(yaml: serde_yaml::Value) -> Result<Value, String> {
     Ok(match yaml {
-        serde_yaml::Value::Tagged(tagged) if tagged.tag == JSON_TAG => {
-            Value::String(canonical(&untag(tagged.value)?))
-        }
+        serde_yaml::Value::Tagged(tagged) if tagged.tag == JSON_TAG => Value::String(canonical(&untag(tagged.value)?)),
         serde_yaml::Value::Tagged(tagged) => {
             return Err(format!("expected the tag !json, found {}", tagged.tag));
         }
-        serde_yaml::Value::Sequence(items) => {
-            Value::Array(items.into_iter().map(untag).collect::<Result<_, _>>()?)
-        }
+        serde_yaml::Value::Sequence(items) => Value::Array(items.into_iter().map(untag).collect::<Result<_, _>>()?),
         serde_yaml::Value::Mapping(members) => Value::Object(
             members
                 .into_iter()
@@ -278,7 +229,5 @@ fn embedded(text: &str) -> Option<Value> {
     if !text.starts_with(['{', '[']) {
         return None;
     }
-    serde_json::from_str(text)
-        .ok()
-        .filter(|value| canonical(value) == text)
+    serde_json::from_str(text).ok().filter(|value| canonical(value) == text)
 }

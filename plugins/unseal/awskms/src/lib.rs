@@ -21,15 +21,7 @@ impl UnsealProvider for AwsKms {
     type Config = Config;
 
     fn render(cx: &SealContext<Self>) -> Result<Seal, Failure> {
-        let Config {
-            key_id,
-            region,
-            endpoint,
-            role_arn,
-            credentials,
-            credentials_secret_ref,
-            plugin,
-        } = cx.config();
+        let Config { key_id, region, endpoint, role_arn, credentials, credentials_secret_ref, plugin } = cx.config();
         let seal = Seal::stanza("awskms")
             .attribute_opt("region", region.as_ref())
             .attribute("kms_key_id", cx.required("keyId", key_id)?)
@@ -40,11 +32,7 @@ impl UnsealProvider for AwsKms {
             Some(region) => cx.required("region", region).map(|_| seal)?,
             None => seal.warning("no `region`: OpenBao takes it from the pod's environment or the node, and us-east-1 where neither tells"),
         };
-        let ways = [
-            credentials.is_some(),
-            credentials_secret_ref.is_some(),
-            role_arn.is_some(),
-        ];
+        let ways = [credentials.is_some(), credentials_secret_ref.is_some(), role_arn.is_some()];
         if ways.into_iter().filter(|way| *way).count() > 1 {
             return Err(Failure::invalid(
                 cx.field("credentials"),
@@ -54,41 +42,22 @@ impl UnsealProvider for AwsKms {
         if let Some(role) = role_arn {
             let role = cx.required("roleArn", role)?;
             // The token is exchanged at the security token service, on 443 whatever the endpoint of the key service is.
-            return Ok(seal
-                .annotate_service_account(ROLE_ANNOTATION, role)
-                .egress(443));
+            return Ok(seal.annotate_service_account(ROLE_ANNOTATION, role).egress(443));
         }
         if let Some(secret) = credentials_secret_ref {
             let secret = cx.required("credentialsSecretRef.name", &secret.name)?;
             return Ok(seal
                 .mount_secret("seal-creds", CREDENTIALS_DIRECTORY, secret)
-                .env(
-                    "AWS_SHARED_CREDENTIALS_FILE",
-                    format!("{CREDENTIALS_DIRECTORY}/credentials"),
-                ));
+                .env("AWS_SHARED_CREDENTIALS_FILE", format!("{CREDENTIALS_DIRECTORY}/credentials")));
         }
-        let Some(Credentials {
-            access_key_id,
-            secret_access_key,
-            session_token,
-        }) = credentials
-        else {
+        let Some(Credentials { access_key_id, secret_access_key, session_token }) = credentials else {
             return Ok(seal);
         };
         let seal = seal
-            .env_from(
-                "AWS_ACCESS_KEY_ID",
-                access_key_id.checked(&cx.field("credentials.accessKeyId"))?,
-            )
-            .env_from(
-                "AWS_SECRET_ACCESS_KEY",
-                secret_access_key.checked(&cx.field("credentials.secretAccessKey"))?,
-            );
+            .env_from("AWS_ACCESS_KEY_ID", access_key_id.checked(&cx.field("credentials.accessKeyId"))?)
+            .env_from("AWS_SECRET_ACCESS_KEY", secret_access_key.checked(&cx.field("credentials.secretAccessKey"))?);
         Ok(match session_token {
-            Some(token) => seal.env_from(
-                "AWS_SESSION_TOKEN",
-                token.checked(&cx.field("credentials.sessionToken"))?,
-            ),
+            Some(token) => seal.env_from("AWS_SESSION_TOKEN", token.checked(&cx.field("credentials.sessionToken"))?),
             None => seal,
         })
     }
@@ -98,14 +67,9 @@ fn endpoint_port(cx: &SealContext<AwsKms>, endpoint: Option<&str>) -> Result<u16
     let Some(endpoint) = endpoint else {
         return Ok(443);
     };
-    ServiceAddress::parse(endpoint)
-        .map(|address| address.port)
-        .ok_or_else(|| {
-            Failure::invalid(
-                cx.field("endpoint"),
-                "expected an address such as https://vpce-1.kms.eu-west-1.vpce.amazonaws.com",
-            )
-        })
+    ServiceAddress::parse(endpoint).map(|address| address.port).ok_or_else(|| {
+        Failure::invalid(cx.field("endpoint"), "expected an address such as https://vpce-1.kms.eu-west-1.vpce.amazonaws.com")
+    })
 }
 
 export_plugin!(

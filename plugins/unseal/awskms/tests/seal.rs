@@ -1,10 +1,5 @@
 //! The seal awskms against its golden cases, and the mistakes of earlier operators.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use banhbaoring_plugin_unseal_awskms::Exports;
 use banhbaoring_sdk::wit::{EnvValue, SealCredentials};
@@ -27,17 +22,13 @@ fn explicit() -> Value {
 
 #[test]
 fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens"))
-        .unwrap_or_else(|error| panic!("{error}"));
+    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
 fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/goldens/describe.yaml"
-    ))
-    .unwrap_or_else(|error| panic!("{error}"));
+    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(Exports::describe(), Exports::describe());
 }
 
@@ -45,11 +36,7 @@ fn the_descriptor_is_stable() {
 #[test]
 fn every_environment_variable_appears_once() {
     let seal = render("2.4.4", &explicit()).unwrap();
-    let mut names: Vec<_> = seal
-        .env
-        .iter()
-        .map(|variable| variable.name.as_str())
-        .collect();
+    let mut names: Vec<_> = seal.env.iter().map(|variable| variable.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
 }
@@ -57,20 +44,9 @@ fn every_environment_variable_appears_once() {
 #[test]
 fn credentials_are_references_and_never_in_the_stanza() {
     let seal = render("2.4.4", &explicit()).unwrap();
-    assert!(
-        seal.env
-            .iter()
-            .all(|variable| matches!(variable.value, EnvValue::SecretKey(_)))
-    );
-    assert!(
-        seal.attributes
-            .iter()
-            .all(|attribute| ["region", "kms_key_id"].contains(&attribute.key.as_str()))
-    );
-    assert_eq!(
-        seal.credentials,
-        SealCredentials::Secrets(vec!["aws".to_owned()])
-    );
+    assert!(seal.env.iter().all(|variable| matches!(variable.value, EnvValue::SecretKey(_))));
+    assert!(seal.attributes.iter().all(|attribute| ["region", "kms_key_id"].contains(&attribute.key.as_str())));
+    assert_eq!(seal.credentials, SealCredentials::Secrets(vec!["aws".to_owned()]));
 }
 
 #[test]
@@ -84,39 +60,20 @@ fn an_empty_key_id_is_named() {
 fn from_2_7_a_kms_plugin_is_needed_and_checked() {
     for version in ["2.7.0", "2.7.0-rc1", "3.0.0"] {
         let failure = render(version, &explicit()).unwrap_err();
-        assert_eq!(
-            failure.field.as_deref(),
-            Some("spec.unseal.plugin"),
-            "{version}"
-        );
+        assert_eq!(failure.field.as_deref(), Some("spec.unseal.plugin"), "{version}");
     }
     assert!(render("2.6.9", &explicit()).unwrap().kms_plugin.is_none());
     let sha = "a".repeat(64);
     for (plugin, field) in [
         (json!({"version": "1", "sha256": sha}), "spec.unseal.plugin"),
-        (
-            json!({"image": "i", "command": "c", "version": "1", "sha256": sha}),
-            "spec.unseal.plugin",
-        ),
-        (
-            json!({"image": "i", "version": "1", "sha256": "xyz"}),
-            "spec.unseal.plugin.sha256",
-        ),
-        (
-            json!({"image": "i", "version": "", "sha256": sha}),
-            "spec.unseal.plugin.version",
-        ),
-        (
-            json!({"image": "i", "sha256": sha}),
-            "spec.unseal.plugin.version",
-        ),
+        (json!({"image": "i", "command": "c", "version": "1", "sha256": sha}), "spec.unseal.plugin"),
+        (json!({"image": "i", "version": "1", "sha256": "xyz"}), "spec.unseal.plugin.sha256"),
+        (json!({"image": "i", "version": "", "sha256": sha}), "spec.unseal.plugin.version"),
+        (json!({"image": "i", "sha256": sha}), "spec.unseal.plugin.version"),
     ] {
         let mut config = explicit();
         config["plugin"] = plugin;
-        assert_eq!(
-            render("2.7.0", &config).unwrap_err().field.as_deref(),
-            Some(field)
-        );
+        assert_eq!(render("2.7.0", &config).unwrap_err().field.as_deref(), Some(field));
     }
 }
 
@@ -125,23 +82,14 @@ fn a_custom_endpoint_opens_its_own_port() {
     let ports = |endpoint: &str| -> Vec<u16> {
         let mut config = explicit();
         config["endpoint"] = json!(endpoint);
-        render("2.4.4", &config)
-            .unwrap()
-            .egress
-            .iter()
-            .map(|egress| egress.port)
-            .collect()
+        render("2.4.4", &config).unwrap().egress.iter().map(|egress| egress.port).collect()
     };
     assert_eq!(ports("http://127.0.0.1:5000"), [5000]);
-    assert_eq!(
-        ports("https://vpce-1.kms.eu-west-1.vpce.amazonaws.com"),
-        [443]
-    );
+    assert_eq!(ports("https://vpce-1.kms.eu-west-1.vpce.amazonaws.com"), [443]);
 }
 
 #[test]
 fn what_this_plugin_does_not_have_is_unsupported() {
-    let failure =
-        Exports::reconcile(testing::request("openbao", &json!({}), &json!({}))).unwrap_err();
+    let failure = Exports::reconcile(testing::request("openbao", &json!({}), &json!({}))).unwrap_err();
     assert_eq!(failure.class, FailureClass::Unsupported);
 }

@@ -25,17 +25,8 @@ impl UnsealProvider for AzureKeyVault {
     type Config = Config;
 
     fn render(cx: &SealContext<Self>) -> Result<Seal, Failure> {
-        let Config {
-            tenant_id,
-            vault_name,
-            key_name,
-            environment,
-            resource,
-            client_id,
-            credentials,
-            credentials_secret_ref,
-            plugin,
-        } = cx.config();
+        let Config { tenant_id, vault_name, key_name, environment, resource, client_id, credentials, credentials_secret_ref, plugin } =
+            cx.config();
         let seal = Seal::stanza("azurekeyvault")
             .attribute("tenant_id", cx.required("tenantId", tenant_id)?)
             .attribute("vault_name", cx.required("vaultName", vault_name)?)
@@ -44,11 +35,7 @@ impl UnsealProvider for AzureKeyVault {
             .attribute_opt("resource", resource.as_ref())
             .kms_plugin(cx.kms_plugin("azurekeyvault", plugin.as_ref())?)
             .egress(443);
-        let ways = [
-            credentials.is_some(),
-            credentials_secret_ref.is_some(),
-            client_id.is_some(),
-        ];
+        let ways = [credentials.is_some(), credentials_secret_ref.is_some(), client_id.is_some()];
         if ways.into_iter().filter(|way| *way).count() > 1 {
             return Err(Failure::invalid(
                 cx.field("credentials"),
@@ -62,31 +49,18 @@ impl UnsealProvider for AzureKeyVault {
         }
         if let Some(secret) = credentials_secret_ref {
             let secret = cx.required("credentialsSecretRef.name", &secret.name)?;
-            let key = |key: &str| SecretKey {
-                secret: secret.to_owned(),
-                key: key.to_owned(),
-            };
+            let key = |key: &str| SecretKey { secret: secret.to_owned(), key: key.to_owned() };
             return Ok(seal
                 .mount_secret("seal-creds", CREDENTIALS_DIRECTORY, secret)
                 .env_from("AZURE_CLIENT_ID", key("client-id"))
                 .env_from("AZURE_CLIENT_SECRET", key("client-secret")));
         }
-        let Some(Credentials {
-            client_id,
-            client_secret,
-        }) = credentials
-        else {
+        let Some(Credentials { client_id, client_secret }) = credentials else {
             return Ok(seal);
         };
         Ok(seal
-            .env_from(
-                "AZURE_CLIENT_ID",
-                client_id.checked(&cx.field("credentials.clientId"))?,
-            )
-            .env_from(
-                "AZURE_CLIENT_SECRET",
-                client_secret.checked(&cx.field("credentials.clientSecret"))?,
-            ))
+            .env_from("AZURE_CLIENT_ID", client_id.checked(&cx.field("credentials.clientId"))?)
+            .env_from("AZURE_CLIENT_SECRET", client_secret.checked(&cx.field("credentials.clientSecret"))?))
     }
 }
 

@@ -1,10 +1,5 @@
 //! The seal azurekeyvault against its golden cases, and the mistakes of earlier operators.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use banhbaoring_plugin_unseal_azurekv::Exports;
 use banhbaoring_sdk::wit::SealCredentials;
@@ -21,27 +16,20 @@ fn config() -> Value {
 
 #[test]
 fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens"))
-        .unwrap_or_else(|error| panic!("{error}"));
+    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
 fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/goldens/describe.yaml"
-    ))
-    .unwrap_or_else(|error| panic!("{error}"));
+    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(Exports::describe(), Exports::describe());
 }
 
 #[test]
 fn both_names_select_it_and_the_stanza_carries_the_official_one() {
     let provider = &Exports::describe().unseal_providers[0];
-    assert_eq!(
-        (provider.name.as_str(), provider.aliases.as_slice()),
-        ("azurekv", ["azurekeyvault".to_owned()].as_slice())
-    );
+    assert_eq!((provider.name.as_str(), provider.aliases.as_slice()), ("azurekv", ["azurekeyvault".to_owned()].as_slice()));
     assert_eq!(render(&config()).unwrap().stanza, "azurekeyvault");
 }
 
@@ -63,10 +51,6 @@ fn the_client_secret_never_reaches_the_stanza() {
         "clientId": {"secretName": "az", "key": "id"}, "clientSecret": {"secretName": "az", "key": "secret"},
     });
     let seal = render(&config).unwrap();
-    assert!(
-        seal.attributes
-            .iter()
-            .all(|attribute| !attribute.key.starts_with("client"))
-    );
+    assert!(seal.attributes.iter().all(|attribute| !attribute.key.starts_with("client")));
     assert_eq!(seal.env.len(), 2);
 }

@@ -25,16 +25,7 @@ impl UnsealProvider for GcpKms {
     type Config = Config;
 
     fn render(cx: &SealContext<Self>) -> Result<Seal, Failure> {
-        let Config {
-            project,
-            location,
-            key_ring,
-            crypto_key,
-            service_account,
-            credentials,
-            credentials_secret_ref,
-            plugin,
-        } = cx.config();
+        let Config { project, location, key_ring, crypto_key, service_account, credentials, credentials_secret_ref, plugin } = cx.config();
         let seal = Seal::stanza("gcpckms")
             .attribute("project", cx.required("project", project)?)
             .attribute("region", cx.required("location", location)?)
@@ -42,11 +33,7 @@ impl UnsealProvider for GcpKms {
             .attribute("crypto_key", cx.required("cryptoKey", crypto_key)?)
             .kms_plugin(cx.kms_plugin("gcpckms", plugin.as_ref())?)
             .egress(443);
-        let ways = [
-            credentials.is_some(),
-            credentials_secret_ref.is_some(),
-            service_account.is_some(),
-        ];
+        let ways = [credentials.is_some(), credentials_secret_ref.is_some(), service_account.is_some()];
         if ways.into_iter().filter(|way| *way).count() > 1 {
             return Err(Failure::invalid(
                 cx.field("credentials"),
@@ -54,27 +41,13 @@ impl UnsealProvider for GcpKms {
             ));
         }
         let seal = match service_account {
-            Some(account) => seal.annotate_service_account(
-                ACCOUNT_ANNOTATION,
-                cx.required("serviceAccount", account)?,
-            ),
+            Some(account) => seal.annotate_service_account(ACCOUNT_ANNOTATION, cx.required("serviceAccount", account)?),
             None => seal,
         };
         let seal = match (credentials, credentials_secret_ref) {
-            (
-                Some(Credentials {
-                    service_account_key,
-                }),
-                _,
-            ) => {
-                let SecretKey { secret, key } =
-                    service_account_key.checked(&cx.field("credentials.serviceAccountKey"))?;
-                seal.mount_keys(
-                    "seal-creds",
-                    CREDENTIALS_DIRECTORY,
-                    secret,
-                    &[(&key, CREDENTIALS_FILE)],
-                )
+            (Some(Credentials { service_account_key }), _) => {
+                let SecretKey { secret, key } = service_account_key.checked(&cx.field("credentials.serviceAccountKey"))?;
+                seal.mount_keys("seal-creds", CREDENTIALS_DIRECTORY, secret, &[(&key, CREDENTIALS_FILE)])
             }
             (None, Some(secret)) => {
                 let secret = cx.required("credentialsSecretRef.name", &secret.name)?;
@@ -82,10 +55,7 @@ impl UnsealProvider for GcpKms {
             }
             (None, None) => return Ok(seal),
         };
-        Ok(seal.env(
-            "GOOGLE_APPLICATION_CREDENTIALS",
-            format!("{CREDENTIALS_DIRECTORY}/{CREDENTIALS_FILE}"),
-        ))
+        Ok(seal.env("GOOGLE_APPLICATION_CREDENTIALS", format!("{CREDENTIALS_DIRECTORY}/{CREDENTIALS_FILE}")))
     }
 }
 

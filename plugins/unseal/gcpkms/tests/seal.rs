@@ -1,10 +1,5 @@
 //! The seal gcpckms against its golden cases, and the mistakes of earlier operators.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use banhbaoring_plugin_unseal_gcpkms::Exports;
 use banhbaoring_sdk::wit::VolumeSource;
@@ -17,27 +12,20 @@ fn render(config: &Value) -> Result<Seal, Failure> {
 
 #[test]
 fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens"))
-        .unwrap_or_else(|error| panic!("{error}"));
+    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
 fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/goldens/describe.yaml"
-    ))
-    .unwrap_or_else(|error| panic!("{error}"));
+    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(Exports::describe(), Exports::describe());
 }
 
 #[test]
 fn both_names_select_it_and_the_stanza_carries_the_official_one() {
     let provider = &Exports::describe().unseal_providers[0];
-    assert_eq!(
-        (provider.name.as_str(), provider.aliases.as_slice()),
-        ("gcpkms", ["gcpckms".to_owned()].as_slice())
-    );
+    assert_eq!((provider.name.as_str(), provider.aliases.as_slice()), ("gcpkms", ["gcpckms".to_owned()].as_slice()));
     for name in ["gcpkms", "gcpckms"] {
         let config = json!({"type": name, "project": "p", "location": "global", "keyRing": "r", "cryptoKey": "k"});
         assert_eq!(render(&config).unwrap().stanza, "gcpckms");
@@ -51,17 +39,8 @@ fn the_service_account_key_is_mounted_under_the_name_that_the_environment_says()
         "credentials": {"serviceAccountKey": {"secretName": "gcp", "key": "my-key.json"}},
     }))
     .unwrap();
-    let VolumeSource::Secret(volume) = &seal.volumes[0].source else {
-        panic!("expected a Secret")
-    };
-    assert_eq!(
-        (volume.items[0].key.as_str(), volume.items[0].path.as_str()),
-        ("my-key.json", "credentials.json")
-    );
+    let VolumeSource::Secret(volume) = &seal.volumes[0].source else { panic!("expected a Secret") };
+    assert_eq!((volume.items[0].key.as_str(), volume.items[0].path.as_str()), ("my-key.json", "credentials.json"));
     assert_eq!(seal.env.len(), 1);
-    assert!(
-        seal.attributes
-            .iter()
-            .all(|attribute| attribute.key != "credentials")
-    );
+    assert!(seal.attributes.iter().all(|attribute| attribute.key != "credentials"));
 }

@@ -28,23 +28,13 @@ impl UnsealProvider for Static {
 
     fn render(cx: &SealContext<Self>) -> Result<Seal, Failure> {
         cx.since(2, 4)?;
-        let Config {
-            current_key,
-            current_key_id,
-            previous_key,
-            previous_key_id,
-            restore_from,
-        } = cx.config();
+        let Config { current_key, current_key_id, previous_key, previous_key_id, restore_from } = cx.config();
         let current_key_id = match (current_key_id, current_key) {
             (Some(id), _) => cx.required("currentKeyId", id)?,
             (None, None) => GENERATED_KEY_ID,
             // The id of the generated key must never come to mean another key.
             (None, Some(_)) => {
-                return Err(missing(
-                    cx,
-                    "currentKeyId",
-                    "`currentKey` brings a key of your own",
-                ));
+                return Err(missing(cx, "currentKeyId", "`currentKey` brings a key of your own"));
             }
         };
         let seal = Seal::stanza("static")
@@ -63,14 +53,12 @@ impl UnsealProvider for Static {
             }
             None => {
                 let name = format!("{}-unseal-key", cx.name());
-                let secret =
-                    GeneratedSecret::identity(&name).entry(KEY, &generator::Bytes::raw(KEY_BYTES));
+                let secret = GeneratedSecret::identity(&name).entry(KEY, &generator::Bytes::raw(KEY_BYTES));
                 let secret = match restore_from {
                     Some(from) => secret.restore_from(cx.required("restoreFrom", from)?),
                     None => secret,
                 };
-                seal.secret(secret)
-                    .mount_keys("unseal", KEY_DIRECTORY, name, &[(KEY, KEY)])
+                seal.secret(secret).mount_keys("unseal", KEY_DIRECTORY, name, &[(KEY, KEY)])
             }
         };
         match (previous_key, previous_key_id) {
@@ -79,20 +67,13 @@ impl UnsealProvider for Static {
             (Some(_), None) => Err(missing(cx, "previousKeyId", "`previousKey` brings a key")),
             (Some(_), Some(id)) if id == current_key_id => Err(Failure::invalid(
                 cx.field("previousKeyId"),
-                format!(
-                    "expected another id than the current key's, found `{id}` for both; give the new key a new id"
-                ),
+                format!("expected another id than the current key's, found `{id}` for both; give the new key a new id"),
             )),
             (Some(previous), Some(id)) => {
                 let id = cx.required("previousKeyId", id)?;
                 let SecretKey { secret, key } = previous.checked(&cx.field("previousKey"))?;
                 Ok(seal
-                    .mount_keys(
-                        "unseal-previous",
-                        PREVIOUS_DIRECTORY,
-                        secret,
-                        &[(&key, KEY)],
-                    )
+                    .mount_keys("unseal-previous", PREVIOUS_DIRECTORY, secret, &[(&key, KEY)])
                     .attribute("previous_key", format!("file://{PREVIOUS_DIRECTORY}/{KEY}"))
                     .attribute("previous_key_id", id))
             }
@@ -101,10 +82,7 @@ impl UnsealProvider for Static {
 }
 
 fn missing(cx: &SealContext<Static>, name: &str, because: &str) -> Failure {
-    Failure::invalid(
-        cx.field(name),
-        format!("`{name}` is missing, and {because}; set both or neither"),
-    )
+    Failure::invalid(cx.field(name), format!("`{name}` is missing, and {because}; set both or neither"))
 }
 
 export_plugin!(

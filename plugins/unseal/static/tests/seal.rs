@@ -1,10 +1,5 @@
 //! The seal static against its golden cases, and the mistakes of earlier operators.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use banhbaoring_plugin_unseal_static::Exports;
 use banhbaoring_sdk::wit::{Scalar, SecretClass, VolumeSource};
@@ -13,17 +8,13 @@ use serde_json::json;
 
 #[test]
 fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens"))
-        .unwrap_or_else(|error| panic!("{error}"));
+    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
 fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/goldens/describe.yaml"
-    ))
-    .unwrap_or_else(|error| panic!("{error}"));
+    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(Exports::describe(), Exports::describe());
 }
 
@@ -31,59 +22,31 @@ fn the_descriptor_is_stable() {
 fn the_generated_key_is_an_identity_of_32_raw_bytes_that_is_kept() {
     let seal = Exports::render(testing::seal_request("2.4.0", &json!({}))).unwrap();
     let secret = &seal.secrets[0];
-    assert_eq!(
-        (secret.name.as_str(), &secret.class, secret.keep),
-        ("prod-unseal-key", &SecretClass::Identity, true)
-    );
+    assert_eq!((secret.name.as_str(), &secret.class, secret.keep), ("prod-unseal-key", &SecretClass::Identity, true));
     assert_eq!(secret.entries.len(), 1);
     assert_eq!(secret.entries[0].key, "key");
     // A key file is not trimmed: a newline or another encoding would break it.
     assert_eq!(secret.entries[0].generator, "bytes");
     assert_eq!(secret.entries[0].spec, r#"{"encoding":"raw","length":32}"#);
-    let VolumeSource::Secret(volume) = &seal.volumes[0].source else {
-        panic!("expected a Secret")
-    };
-    assert_eq!(
-        (volume.secret.as_str(), seal.volumes[0].mount_path.as_str()),
-        ("prod-unseal-key", "/etc/bao/unseal")
-    );
-    assert_eq!(
-        seal.attributes[0].value,
-        Scalar::Text("file:///etc/bao/unseal/key".to_owned())
-    );
-    assert_eq!(
-        seal.attributes[1].value,
-        Scalar::Text("operator-generated-v1".to_owned())
-    );
+    let VolumeSource::Secret(volume) = &seal.volumes[0].source else { panic!("expected a Secret") };
+    assert_eq!((volume.secret.as_str(), seal.volumes[0].mount_path.as_str()), ("prod-unseal-key", "/etc/bao/unseal"));
+    assert_eq!(seal.attributes[0].value, Scalar::Text("file:///etc/bao/unseal/key".to_owned()));
+    assert_eq!(seal.attributes[1].value, Scalar::Text("operator-generated-v1".to_owned()));
 }
 
 #[test]
 fn before_2_4_there_is_no_static_seal() {
     let failure = Exports::render(testing::seal_request("2.3.9", &json!({}))).unwrap_err();
-    assert_eq!(
-        (failure.class, failure.field.as_deref()),
-        (FailureClass::Unsupported, Some("spec.version"))
-    );
+    assert_eq!((failure.class, failure.field.as_deref()), (FailureClass::Unsupported, Some("spec.version")));
 }
 
 #[test]
 fn a_key_of_the_owners_own_makes_no_secret() {
-    let config =
-        json!({"currentKey": {"secretName": "mine", "key": "k"}, "currentKeyId": "mine-1"});
-    assert!(
-        Exports::render(testing::seal_request("2.4.0", &config))
-            .unwrap()
-            .secrets
-            .is_empty()
-    );
+    let config = json!({"currentKey": {"secretName": "mine", "key": "k"}, "currentKeyId": "mine-1"});
+    assert!(Exports::render(testing::seal_request("2.4.0", &config)).unwrap().secrets.is_empty());
 }
 
 #[test]
 fn nothing_needs_the_network() {
-    assert!(
-        Exports::render(testing::seal_request("2.4.0", &json!({})))
-            .unwrap()
-            .egress
-            .is_empty()
-    );
+    assert!(Exports::render(testing::seal_request("2.4.0", &json!({}))).unwrap().egress.is_empty());
 }

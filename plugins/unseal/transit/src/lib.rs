@@ -66,16 +66,8 @@ impl UnsealProvider for Transit {
         if let Some(ClientCertificate { secret_name }) = tls_client {
             let secret = cx.required("tlsClient.secretName", secret_name)?;
             seal = seal
-                .mount_keys(
-                    "seal-tls",
-                    CERTIFICATE_DIRECTORY,
-                    secret,
-                    &[("tls.crt", "tls.crt"), ("tls.key", "tls.key")],
-                )
-                .attribute(
-                    "tls_client_cert",
-                    format!("{CERTIFICATE_DIRECTORY}/tls.crt"),
-                )
+                .mount_keys("seal-tls", CERTIFICATE_DIRECTORY, secret, &[("tls.crt", "tls.crt"), ("tls.key", "tls.key")])
+                .attribute("tls_client_cert", format!("{CERTIFICATE_DIRECTORY}/tls.crt"))
                 .attribute("tls_client_key", format!("{CERTIFICATE_DIRECTORY}/tls.key"));
         }
         seal = seal.attribute_opt("tls_server_name", tls_server_name.as_ref());
@@ -85,18 +77,11 @@ impl UnsealProvider for Transit {
                 .warning("tlsSkipVerify is set: anybody on the network can pose as the transit server; set tlsCaCert instead");
         }
         match (token, credentials_secret_ref) {
-            (Some(token), None) => {
-                Ok(seal.env_from(TOKEN_VARIABLE, token.checked(&cx.field("token"))?))
-            }
+            (Some(token), None) => Ok(seal.env_from(TOKEN_VARIABLE, token.checked(&cx.field("token"))?)),
             (None, Some(secret)) => {
                 let secret = cx.required("credentialsSecretRef.name", &secret.name)?;
-                let key = SecretKey {
-                    secret: secret.to_owned(),
-                    key: "token".to_owned(),
-                };
-                Ok(seal
-                    .mount_secret("seal-creds", CREDENTIALS_DIRECTORY, secret)
-                    .env_from(TOKEN_VARIABLE, key))
+                let key = SecretKey { secret: secret.to_owned(), key: "token".to_owned() };
+                Ok(seal.mount_secret("seal-creds", CREDENTIALS_DIRECTORY, secret).env_from(TOKEN_VARIABLE, key))
             }
             (None, None) => Err(Failure::invalid(
                 cx.field("token"),

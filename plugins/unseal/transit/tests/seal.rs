@@ -1,10 +1,5 @@
 //! The seal transit against its golden cases, and the mistakes of earlier operators.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use banhbaoring_plugin_unseal_transit::Exports;
 use banhbaoring_sdk::wit::Scalar;
@@ -23,25 +18,18 @@ fn config() -> Value {
 }
 
 fn attribute<'a>(seal: &'a Seal, key: &str) -> Option<&'a Scalar> {
-    seal.attributes
-        .iter()
-        .find(|attribute| attribute.key == key)
-        .map(|attribute| &attribute.value)
+    seal.attributes.iter().find(|attribute| attribute.key == key).map(|attribute| &attribute.value)
 }
 
 #[test]
 fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens"))
-        .unwrap_or_else(|error| panic!("{error}"));
+    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
 fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/goldens/describe.yaml"
-    ))
-    .unwrap_or_else(|error| panic!("{error}"));
+    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(Exports::describe(), Exports::describe());
 }
 
@@ -54,10 +42,7 @@ fn verification_is_on_unless_the_owner_says_otherwise() {
     let mut config = config();
     config["tlsSkipVerify"] = json!(true);
     let seal = render(&config).unwrap();
-    assert_eq!(
-        attribute(&seal, "tls_skip_verify"),
-        Some(&Scalar::Text("true".to_owned()))
-    );
+    assert_eq!(attribute(&seal, "tls_skip_verify"), Some(&Scalar::Text("true".to_owned())));
     assert!(seal.warnings[0].contains("tlsSkipVerify"));
 }
 
@@ -72,27 +57,13 @@ fn the_token_is_not_the_token_of_every_command_in_the_pod() {
 #[test]
 fn the_ports_of_the_address_are_opened_and_no_other() {
     let seal = render(&config()).unwrap();
-    assert_eq!(
-        seal.egress
-            .iter()
-            .map(|egress| egress.port)
-            .collect::<Vec<_>>(),
-        [8200]
-    );
+    assert_eq!(seal.egress.iter().map(|egress| egress.port).collect::<Vec<_>>(), [8200]);
 }
 
 #[test]
 fn it_stays_built_in_and_takes_no_plugin() {
     let mut config = config();
-    assert!(
-        Exports::render(testing::seal_request("2.7.0", &config))
-            .unwrap()
-            .kms_plugin
-            .is_none()
-    );
+    assert!(Exports::render(testing::seal_request("2.7.0", &config)).unwrap().kms_plugin.is_none());
     config["plugin"] = json!({});
-    assert_eq!(
-        render(&config).unwrap_err().field.as_deref(),
-        Some("spec.unseal.plugin")
-    );
+    assert_eq!(render(&config).unwrap_err().field.as_deref(), Some("spec.unseal.plugin"));
 }
