@@ -14,7 +14,7 @@ use serde_json::Value;
     validation = Rule::new("self.type != 'awskms' || has(self.keyId)").message("awskms needs unseal.keyId (a key id, an ARN or alias/…)"),
     validation = Rule::new("!(self.type in ['gcpkms', 'gcpckms']) || (has(self.project) && has(self.keyRing) && has(self.cryptoKey))").message("gcpkms needs unseal.project, unseal.keyRing and unseal.cryptoKey"),
     validation = Rule::new("!(self.type in ['azurekv', 'azurekeyvault']) || (has(self.tenantId) && has(self.vaultName) && has(self.keyName))").message("azurekv needs unseal.tenantId, unseal.vaultName and unseal.keyName"),
-    validation = Rule::new("self.type != 'transit' || (has(self.address) && has(self.keyName) && has(self.token))").message("transit needs unseal.address, unseal.keyName and unseal.token"),
+    validation = Rule::new("self.type != 'transit' || (has(self.address) && has(self.keyName) && (has(self.token) || has(self.credentialsSecretRef)))").message("transit needs unseal.address, unseal.keyName and unseal.token (or unseal.credentialsSecretRef)"),
     validation = Rule::new("self.type == oldSelf.type").message("unseal.type is immutable: what is sealed by one provider is not unsealed by another")
 )]
 #[serde(rename_all = "camelCase")]

@@ -53,13 +53,14 @@ impl ServerVersion {
     }
 
     /// It has the feature, or the owner's field that asked for it cannot be served.
-    pub fn require(self, feature: Feature, field: &str) -> Result<(), Failure> {
+    /// `instead` says what to do besides raising the version.
+    pub fn require(self, feature: Feature, field: &str, instead: &str) -> Result<(), Failure> {
         if self.has(feature) {
             return Ok(());
         }
         Err(Failure::unsupported(
             "VersionLacksFeature",
-            format!("{feature} came with OpenBao {}, and spec.version is {self}: raise spec.version or leave `{field}` out", feature.since()),
+            format!("{feature} came with OpenBao {}, and spec.version is {self}: raise spec.version, or {instead}", feature.since()),
         )
         .at(field))
     }
@@ -117,7 +118,7 @@ mod tests {
         ] {
             assert!(!version(lacks).has(feature), "{feature} {lacks}");
             assert!(version(has).has(feature), "{feature} {has}");
-            let failure = version(lacks).require(feature, "spec.audit").unwrap_err();
+            let failure = version(lacks).require(feature, "spec.audit", "do without").unwrap_err();
             assert_eq!((failure.class, failure.field.as_deref()), (FailureClass::Unsupported, Some("spec.audit")));
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn audit(top: Body, cluster: &Cluster, devices: &[AuditDevice]) -> Re
     if devices.is_empty() {
         return Ok(top);
     }
-    cluster.version.require(Feature::DeclarativeAudit, "spec.audit")?;
+    cluster.version.require(Feature::DeclarativeAudit, "spec.audit", "leave spec.audit out")?;
     let mut top = top;
     for (index, audit) in devices.iter().enumerate() {
         let AuditDevice { device, path, description, options } = audit;

@@ -22,11 +22,11 @@ pub(super) fn plugin_settings(top: Body, cluster: &Cluster) -> Result<Body, Fail
 pub(super) fn seal(top: Body, cluster: &Cluster) -> Result<Body, Failure> {
     let seal = cluster.seal;
     if seal.stanza == "static" {
-        cluster.version.require(Feature::StaticSeal, "spec.unseal.type")?;
+        cluster.version.require(Feature::StaticSeal, "spec.unseal.type", "name another provider in spec.unseal.type")?;
     }
     let top = match &seal.kms_plugin {
         Some(plugin) => {
-            cluster.version.require(Feature::KmsPlugin, "spec.unseal")?;
+            cluster.version.require(Feature::KmsPlugin, "spec.unseal", "use the seal that is built in")?;
             top.block("plugin", ["kms", plugin.name.as_str()], kms_plugin(plugin)?)
         }
         None if cluster.version.needs_kms_plugin(&seal.stanza) => {

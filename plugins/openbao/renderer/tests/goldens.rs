@@ -1,0 +1,71 @@
+//! The whole answer for the examples, each provider and each version of OpenBao. The requests are written by this test too
+//! (`UPDATE_GOLDENS=1`), because a request is the example as the host sends it; the same files run through the sandbox elsewhere.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use banhbaoring_plugin_openbao::Exports;
+use banhbaoring_sdk::testing;
+use banhbaoring_sdk::wit::{Request, Seal};
+use support::{example, owner, request, seals};
+
+fn cases() -> Vec<(&'static str, Request)> {
+    let with = |name: &str, seal: Seal| request(&example(name), Some(seal));
+    let version = |version: &str, seal: Seal| request(&owner(&format!("version: {version}")), Some(seal));
+    let tls = |tls: &str| request(&owner(tls), Some(seals::generated_key("prod")));
+    vec![
+        ("minimal", with("minimal", seals::generated_key("minimal"))),
+        ("production", with("production", seals::awskms())),
+        ("unseal-static", with("unseal-static", seals::generated_key("unseal-static"))),
+        ("unseal-awskms", with("unseal-awskms", seals::awskms())),
+        ("unseal-gcpkms", with("unseal-gcpkms", seals::gcpckms())),
+        ("unseal-azurekv", with("unseal-azurekv", seals::azurekeyvault())),
+        ("unseal-transit", with("unseal-transit", seals::transit())),
+        ("version-2-3", version("2.3.2", seals::transit())),
+        ("version-2-3-static", version("2.3.2", seals::generated_key("prod"))),
+        ("version-2-5", version("2.5.0", seals::awskms())),
+        ("version-2-5-plugin", version("2.5.0", seals::from_plugin(seals::awskms()))),
+        ("version-2-6", version("2.6.2", seals::awskms())),
+        ("version-2-6-plugin", version("2.6.2", seals::from_plugin(seals::awskms()))),
+        ("version-2-7", version("2.7.0", seals::awskms())),
+        ("version-2-7-plugin", version("2.7.0", seals::from_plugin(seals::awskms()))),
+        ("version-2-7-transit", version("2.7.0", seals::transit())),
+        ("tls-secret", tls("tls: {mode: Secret, secretName: my-tls, dnsNames: [bao.example.com]}")),
+        ("tls-acme", tls("tls: {mode: ACME, dnsNames: [bao.example.com], acme: {email: ops@example.com, caConfigMap: my-ca}}")),
+        ("no-unseal-provider", request(&owner("unseal: {type: ocikms, keyId: ocid1}"), None)),
+    ]
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens")
+}
+
+#[test]
+fn the_whole_answer_is_as_it_was() {
+    for (name, request) in cases() {
+        let path = folder().join(name).join("request.yaml");
+        if std::env::var_os("UPDATE_GOLDENS").is_some() {
+            testing::write(&path, &request).unwrap();
+        }
+        let stored: Request = testing::read(&path).unwrap();
+        assert!(stored == request, "{} is not what the example gives any more; run with UPDATE_GOLDENS=1", path.display());
+    }
+    testing::check::<Exports>(folder()).unwrap();
+}
+
+#[test]
+fn no_case_is_left_over() {
+    let mut stored: Vec<_> =
+        std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap()).collect();
+    stored.sort();
+    let mut known: Vec<_> = cases().into_iter().map(|(name, _)| name).collect();
+    known.sort_unstable();
+    assert_eq!(stored, known);
+}
+
+#[test]
+fn what_the_plugin_says_of_itself_is_as_it_was() {
+    testing::describe::<Exports>(folder().join("describe.yaml")).unwrap();
+}
