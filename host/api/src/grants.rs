@@ -92,6 +92,12 @@ pub struct PodGrant {
     /// Globs of image references; `owner-spec` for images that the owner's spec names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
+    /// Globs of annotation keys that its service accounts may carry beyond those of the owner's spec: clouds give rights by them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub account_annotations: Vec<String>,
+    /// Globs of label keys that an unseal provider may put on the store's pods: clouds give rights by them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod_labels: Vec<String>,
 }
 
 /// As `rbac.authorization.k8s.io/v1` PolicyRule, resources only.

@@ -17,9 +17,13 @@
 )]
 
 pub mod admit;
+pub mod config;
 pub mod contract;
+pub mod describe;
+pub mod glob;
 pub mod graph;
 pub mod json;
+pub mod kinds;
 pub mod memo;
 pub mod observation;
 pub mod plan;

@@ -6,9 +6,10 @@ use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{ActionOutcome, AnswerOutcome, Json, ObjectReference, Platform, ReadinessState};
+use crate::kinds::KindTable;
 
 /// Everything that the pure steps of one reconcile are based on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The owner.
     pub owner: Owner,
@@ -18,18 +19,24 @@ pub struct Observation {
     pub children: BTreeMap<ObjectReference, ObservedChild>,
     /// The cluster.
     pub platform: Platform,
+    /// Kinds that it serves, and how.
+    #[serde(default)]
+    pub kinds: KindTable,
     /// Answers so far, by component and id of the need.
     pub answers: BTreeMap<(String, String), AnswerOutcome>,
     /// Results of actions, by component and id of the action.
     pub results: BTreeMap<(String, String), ActionOutcome>,
     /// Salted hashes of values of Secrets that the host did not make, by `secret/key`, as far as they were asked for.
     pub material: BTreeMap<String, String>,
+    /// Components with a child of which nothing is known, and why: what is not known is not absent, so nothing of them is planned.
+    #[serde(default)]
+    pub unobserved: BTreeMap<String, String>,
     /// Seconds since 1970.
     pub now: u64,
 }
 
 /// The custom resource that is reconciled.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Owner {
     /// Which, with its uid.
     pub reference: OwnerReference,

@@ -1,10 +1,50 @@
 //! Step 4: checks everything asked for against the grants of the plugin that asks. A component's answer is permitted wholly or not at
 //! all. Pure.
+//!
+//! Each dimension has its module: `resources` (verbs, relations, namespaces), `objects` (form and metadata), `pods` (what pods may be and
+//! reach), `rbac`, `typed` (Services, accounts, volumes), `generated` (Secrets that the host makes), `needs`, `actions`, `http`, `answer`
+//! (status, conditions, events, metrics), `seal` (answers of providers), `claims` (one object, one component).
 
+mod actions;
+mod answer;
+mod asker;
+mod claims;
+mod generated;
+mod http;
+mod naming;
+mod needs;
+mod objects;
+mod pods;
+mod rbac;
+mod refusal;
+mod resources;
+mod seal;
+pub(crate) mod syntax;
+#[cfg(test)]
+mod tests;
+mod typed;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use banhbaoring_api::grants::Relation;
+
 use crate::contract::{Action, GeneratedSecret, Need, Object, ObjectReference};
+use crate::observation::Observation;
 use crate::plugins::ActivePlugin;
+use crate::render::{Desired, Outcome, Rendered};
+
+use asker::{Asker, Earlier, Own};
+use claims::Claims;
+use naming::SpecNames;
+use refusal::Findings;
+
+pub(crate) use needs::{is_prefix as is_reference_prefix, reads_secret};
+pub(crate) use rbac::allowed as rule_is_granted;
+pub use refusal::Reason;
+pub(crate) use refusal::{flow, shown};
+pub(crate) use resources::relation_name;
+pub use seal::admit_seal;
 
 /// What may be done. Only [`admit`] makes it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -60,6 +100,27 @@ pub struct PermittedSecret {
 pub struct PermittedNeed {
     /// The need.
     pub need: Need,
+    /// What exactly may be asked.
+    pub scope: NeedScope,
+}
+
+/// What exactly a need may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NeedScope {
+    /// This one object.
+    Object(ObjectReference),
+    /// Objects of the kind that stand in this relation to the owner. Whoever answers filters by it: `Owned` are children of the
+    /// inventory, `Referenced` such as the spec or an input names.
+    Objects {
+        /// In these namespaces; empty for a cluster-scoped kind.
+        namespaces: Vec<String>,
+        /// Whose.
+        relation: Relation,
+    },
+    /// What its spec says: `http`, `image`, `git`, `job` within their grants.
+    Other,
+    /// Never asked: answered by the error class `unsupported` with this message.
+    Unsupported(String),
 }
 
 /// An action that may be run.
@@ -68,19 +129,137 @@ pub struct PermittedNeed {
 pub struct PermittedAction {
     /// The action.
     pub action: Action,
+    /// Never run: answered by the error class `unsupported` with this message.
+    pub unsupported: Option<String>,
 }
 
 /// Why a component's answer was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Which component.
+    /// Which component; empty for the answer of a provider.
     pub component: String,
     /// Whose grants lack something: the component's plugin or a slot provider's.
     pub plugin: String,
-    /// CamelCase, bounded: `ResourceNotGranted`, `NamespaceNotGranted`, `PodNotGranted`, …
+    /// CamelCase, bounded: a [`Reason`].
     pub reason: String,
-    /// The object or need that it is about.
+    /// The object that it is about.
     pub subject: Option<ObjectReference>,
     /// Asked, granted, what to add to the Plugin's grants.
     pub message: String,
+}
+
+/// Checks every answer against the grants of its plugin and those of its slots against their own. Components that failed or wait are in
+/// neither list.
+pub fn admit(desired: &Desired, observation: &Observation) -> Permitted {
+    let mut pass = Pass {
+        observation,
+        spec: SpecNames::of(&observation.owner),
+        claims: Claims::of(desired, observation),
+        plugins: desired.components.iter().map(|rendered| rendered.plugin.as_ref()).collect(),
+        own: Own::recorded(&observation.inventory),
+        earlier: Vec::new(),
+    };
+    let mut permitted = Permitted::default();
+    for rendered in &desired.components {
+        match pass.component(rendered) {
+            None => {}
+            Some(Ok(component)) => permitted.components.push(component),
+            Some(Err(refusal)) => permitted.refused.push(refusal),
+        }
+    }
+    permitted
+}
+
+/// One pass over the components of an owner, in graph order.
+struct Pass<'a> {
+    observation: &'a Observation,
+    spec: SpecNames,
+    claims: Claims,
+    plugins: Vec<&'a ActivePlugin>,
+    /// What the owner's components have so far: recorded, or permitted in this pass.
+    own: Own,
+    /// Components that were permitted before.
+    earlier: Vec<Earlier>,
+}
+
+impl Pass<'_> {
+    fn component(&mut self, rendered: &Rendered) -> Option<Result<PermittedComponent, Refusal>> {
+        let Outcome::Answered(response) = &rendered.outcome else { return None };
+        for slot in &rendered.slots {
+            if let Err(refusal) = admit_seal(&slot.plugin, &self.observation.owner, &slot.seal) {
+                return Some(Err(Refusal { component: rendered.component.clone(), ..refusal }));
+            }
+        }
+        let namespace = self.observation.owner.reference.namespace.as_deref();
+        let made = claims::made(rendered, namespace, &self.observation.kinds);
+        let (mut own, mut answer) = (self.own.clone(), Own::default());
+        for reference in &made {
+            own.insert(reference.identity());
+            answer.insert(reference.identity());
+        }
+        let seals = || rendered.slots.iter().map(|slot| slot.seal.as_ref());
+        let asker = Asker {
+            plugin: &rendered.plugin,
+            owner: &self.observation.owner,
+            kinds: &self.observation.kinds,
+            own: &own,
+            answer: &answer,
+            spec: &self.spec,
+            slot_secrets: seals()
+                .flat_map(|seal| {
+                    let used = seal::secrets_of(seal).into_iter().map(|(_, name)| name.to_owned());
+                    used.chain(seal.secrets.iter().map(|secret| secret.name.clone())).collect::<Vec<_>>()
+                })
+                .collect(),
+            slot_annotations: seals().flat_map(|seal| seal.service_account_annotations.iter().cloned()).collect(),
+            earlier: &self.earlier,
+        };
+        let mut findings = Findings::default();
+        self.twice(&mut findings, &rendered.component, &made);
+        let declared = answer::Declared::of(&rendered.plugin, &rendered.component, &self.observation.owner.kind(), &self.plugins);
+        answer::check(&mut findings, response, &declared);
+        let mut objects = Vec::new();
+        for object in &response.objects {
+            match objects::resolve(&object.manifest, namespace, &self.observation.kinds) {
+                Ok((reference, info)) => {
+                    objects::check(&asker, &mut findings, object, &reference, &info);
+                    objects.push(PermittedObject { object: objects::completed(object, &reference), reference });
+                }
+                Err((reason, message)) => findings.add(reason, None, message),
+            }
+        }
+        response.secrets.iter().for_each(|secret| generated::check(&asker, &mut findings, secret));
+        let needs = needs::check(&asker, &mut findings, &response.needs);
+        let actions = actions::check(&asker, &mut findings, &response.actions);
+        if let Some(refusal) = findings.refusal(&rendered.component, &rendered.plugin.name) {
+            return Some(Err(refusal));
+        }
+        let of_slots = rendered.slots.iter().flat_map(|slot| slot.seal.secrets.iter().map(|secret| (&slot.plugin, secret)));
+        let secrets = response.secrets.iter().map(|secret| (&rendered.plugin, secret)).chain(of_slots);
+        let permitted = PermittedComponent {
+            component: rendered.component.clone(),
+            plugin: Arc::clone(&rendered.plugin),
+            objects,
+            secrets: secrets.map(|(plugin, secret)| PermittedSecret { plugin: Arc::clone(plugin), secret: secret.clone() }).collect(),
+            needs,
+            actions,
+        };
+        self.own = own;
+        self.earlier.push(Earlier::of(&rendered.plugin, &response.outputs));
+        Some(Ok(permitted))
+    }
+
+    fn twice(&self, findings: &mut Findings, component: &str, made: &[ObjectReference]) {
+        let mut seen = BTreeSet::new();
+        for reference in made {
+            if !seen.insert(reference.identity()) {
+                let message = format!("{reference} is asked for twice by the component {component}; one object has one description");
+                findings.add(Reason::ObjectClaimedTwice, Some(reference), message);
+            }
+            if let Some(holder) = self.claims.other(reference, component) {
+                let message = format!("{reference} is asked for by the component {component} and belongs to the component {holder}; rename one");
+                findings.add(Reason::ObjectClaimedTwice, Some(reference), message);
+            }
+        }
+    }
 }
