@@ -92,7 +92,8 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// A repository of a registry. Nothing is asked yet.
+    /// A repository of a registry. Nothing is asked yet. Reads the system's root certificates, so keep it and clone it
+    /// rather than making it anew for every question.
     ///
     /// # Errors
     /// Plain http to an address that is not loopback without [`Transport::PlainHttpAnywhere`]; unreadable root certificates.
