@@ -22,15 +22,8 @@ pub(crate) fn encode(core: &[u8]) -> Result<Vec<u8>> {
 /// When the bytes are not a component.
 pub(crate) fn imports(component: &[u8]) -> Result<Vec<String>> {
     let (resolve, world) = world(component)?;
-    let world = resolve
-        .worlds
-        .get(world)
-        .context("a decoded component has a world")?;
-    Ok(world
-        .imports
-        .keys()
-        .map(|key| resolve.name_world_key(key))
-        .collect())
+    let world = resolve.worlds.get(world).context("a decoded component has a world")?;
+    Ok(world.imports.keys().map(|key| resolve.name_world_key(key)).collect())
 }
 
 fn world(component: &[u8]) -> Result<(wit_parser::Resolve, wit_parser::WorldId)> {
@@ -59,12 +52,7 @@ mod tests {
 
     #[test]
     fn the_imports_of_a_component_are_named() {
-        let component =
-            wat::parse_str(r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#)
-                .expect("a component");
-        assert_eq!(
-            imports(&component).expect("decoded"),
-            ["wasi:clocks/wall-clock@0.2.0"]
-        );
+        let component = wat::parse_str(r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#).expect("a component");
+        assert_eq!(imports(&component).expect("decoded"), ["wasi:clocks/wall-clock@0.2.0"]);
     }
 }

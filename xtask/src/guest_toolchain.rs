@@ -52,32 +52,21 @@ pub(crate) fn ensure() -> Result<Toolchain> {
     if !debian_compiler() {
         if step::on_path("rustup") {
             let mut command = Command::new("rustup");
-            command
-                .current_dir(workspace_root())
-                .args(["target", "add", TARGET]);
+            command.current_dir(workspace_root()).args(["target", "add", TARGET]);
             let limit = Duration::from_secs(180);
-            let added = step::quietly(
-                "adding the target of guests to the Rust toolchain",
-                Duration::from_secs(15),
-                Some(limit),
-                &mut command,
-            );
+            let added =
+                step::quietly("adding the target of guests to the Rust toolchain", Duration::from_secs(15), Some(limit), &mut command);
             if added.is_ok() && pinned_target() {
                 return Ok(Toolchain::Pinned);
             }
         }
-        debian::ensure(
-            &["rustc-web", "rust-web-src"],
-            "to compile plugins (or: rustup target add wasm32-unknown-unknown)",
-        )?;
+        debian::ensure(&["rustc-web", "rust-web-src"], "to compile plugins (or: rustup target add wasm32-unknown-unknown)")?;
     }
     if let Some(linker) = linker() {
         return Ok(Toolchain::Debian(linker));
     }
     debian::ensure(&["lld"], "to link plugins")?;
-    linker().map(Toolchain::Debian).ok_or_else(|| {
-        anyhow::anyhow!("expected wasm-ld on the PATH after lld was installed, found none")
-    })
+    linker().map(Toolchain::Debian).ok_or_else(|| anyhow::anyhow!("expected wasm-ld on the PATH after lld was installed, found none"))
 }
 
 impl Toolchain {
@@ -92,25 +81,10 @@ impl Toolchain {
     /// `cargo build` for guests; packages are to be added. The same source gives the same bytes wherever the checkout and cargo's home are.
     pub(crate) fn build(&self, target_folder: &Path) -> Command {
         let mut command = cargo::command();
-        let mut flags = vec![
-            renamed(&workspace_root(), "/banhbaoring"),
-            renamed(&cargo_home(), "/cargo"),
-        ];
-        command
-            .args([
-                "build",
-                "--target",
-                TARGET,
-                "--profile",
-                "plugin",
-                "--target-dir",
-            ])
-            .arg(target_folder);
+        let mut flags = vec![renamed(&workspace_root(), "/banhbaoring"), renamed(&cargo_home(), "/cargo")];
+        command.args(["build", "--target", TARGET, "--profile", "plugin", "--target-dir"]).arg(target_folder);
         if let Self::Debian(linker) = self {
-            command
-                .arg("-Zbuild-std=std,panic_abort")
-                .env("RUSTC", DEBIAN_COMPILER)
-                .env("RUSTC_BOOTSTRAP", "1");
+            command.arg("-Zbuild-std=std,panic_abort").env("RUSTC", DEBIAN_COMPILER).env("RUSTC_BOOTSTRAP", "1");
             let program = match linker {
                 Linker::RustLld(program) => program,
                 Linker::WasmLd(program) => {
@@ -127,10 +101,7 @@ impl Toolchain {
 
 /// Where cargo leaves the core module of a guest.
 pub(crate) fn core_module(target_folder: &Path, crate_name: &str) -> PathBuf {
-    target_folder
-        .join(TARGET)
-        .join("plugin")
-        .join(format!("{crate_name}.wasm"))
+    target_folder.join(TARGET).join("plugin").join(format!("{crate_name}.wasm"))
 }
 
 fn renamed(folder: &Path, name: &str) -> String {
@@ -144,15 +115,8 @@ fn cargo_home() -> PathBuf {
 
 fn pinned_target() -> bool {
     let folder = pinned_rustc(&["--print", "target-libdir", "--target", TARGET]);
-    let files = folder
-        .ok()
-        .and_then(|folder| fs::read_dir(folder).ok())
-        .into_iter()
-        .flatten()
-        .flatten();
-    files
-        .map(|file| file.file_name())
-        .any(|name| name.to_string_lossy().starts_with("libstd-"))
+    let files = folder.ok().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    files.map(|file| file.file_name()).any(|name| name.to_string_lossy().starts_with("libstd-"))
 }
 
 fn debian_compiler() -> bool {
@@ -161,29 +125,15 @@ fn debian_compiler() -> bool {
 
 fn linker() -> Option<Linker> {
     let host = pinned_rustc(&["--print", "host-tuple"]).unwrap_or_default();
-    let below = |root: String| {
-        PathBuf::from(root)
-            .join("lib/rustlib")
-            .join(&host)
-            .join("bin/rust-lld")
-    };
-    let rust_lld = pinned_rustc(&["--print", "sysroot"])
-        .map(below)
-        .ok()
-        .filter(|path| path.is_file());
+    let below = |root: String| PathBuf::from(root).join("lib/rustlib").join(&host).join("bin/rust-lld");
+    let rust_lld = pinned_rustc(&["--print", "sysroot"]).map(below).ok().filter(|path| path.is_file());
     rust_lld.map(Linker::RustLld).or_else(|| {
         let path = env::var_os("PATH").unwrap_or_default();
-        let found = env::split_paths(&path)
-            .map(|folder| folder.join("wasm-ld"))
-            .find(|path| path.is_file());
+        let found = env::split_paths(&path).map(|folder| folder.join("wasm-ld")).find(|path| path.is_file());
         found.map(Linker::WasmLd)
     })
 }
 
 fn pinned_rustc(arguments: &[&str]) -> Result<String> {
-    step::output(
-        Command::new("rustc")
-            .current_dir(workspace_root())
-            .args(arguments),
-    )
+    step::output(Command::new("rustc").current_dir(workspace_root()).args(arguments))
 }

@@ -30,11 +30,7 @@ impl Work {
         if spinner.is_none() {
             say(&format!("… {line}"));
         }
-        Self {
-            about: about.to_owned(),
-            start: Instant::now(),
-            spinner,
-        }
+        Self { about: about.to_owned(), start: Instant::now(), spinner }
     }
 
     /// Shows that it is done.
@@ -51,11 +47,7 @@ impl Work {
         if let Some(spinner) = self.spinner {
             spinner.finish_and_clear();
         }
-        say(&format!(
-            "{mark} {} {}",
-            self.about,
-            spoken(self.start.elapsed())
-        ));
+        say(&format!("{mark} {} {}", self.about, spoken(self.start.elapsed())));
     }
 }
 

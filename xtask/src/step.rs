@@ -19,12 +19,7 @@ const SHOWN_LINES: usize = 40;
 ///
 /// # Errors
 /// When it cannot be started, fails, or (with a limit) takes too long: with the last lines of its output.
-pub(crate) fn quietly(
-    about: &str,
-    usual: Duration,
-    limit: Option<Duration>,
-    command: &mut Command,
-) -> Result<()> {
+pub(crate) fn quietly(about: &str, usual: Duration, limit: Option<Duration>, command: &mut Command) -> Result<()> {
     let work = Work::begin(about, usual);
     let result = run(command, limit);
     match &result {
@@ -36,12 +31,8 @@ pub(crate) fn quietly(
 
 fn run(command: &mut Command, limit: Option<Duration>) -> Result<()> {
     let mut output = tempfile::tempfile().context("make a temporary file")?;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output.try_clone()?)
-        .spawn()
-        .context("cannot start it")?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?).spawn().context("cannot start it")?;
     let start = Instant::now();
     let status = match limit {
         None => child.wait()?,
@@ -61,12 +52,9 @@ fn run(command: &mut Command, limit: Option<Duration>) -> Result<()> {
         return Ok(());
     }
     output.seek(SeekFrom::Start(0))?;
-    let text = io::read_to_string(&output)
-        .unwrap_or_else(|error| format!("(its output cannot be shown: {error})"));
+    let text = io::read_to_string(&output).unwrap_or_else(|error| format!("(its output cannot be shown: {error})"));
     let lines: Vec<_> = text.lines().collect();
-    let shown = lines
-        .get(lines.len().saturating_sub(SHOWN_LINES)..)
-        .unwrap_or_default();
+    let shown = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
     bail!("{status}\n{}", shown.join("\n"))
 }
 
@@ -75,17 +63,9 @@ fn run(command: &mut Command, limit: Option<Duration>) -> Result<()> {
 /// # Errors
 /// When it cannot be started or fails: with its standard error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start `{}`", line(command)))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{}`", line(command)))?;
     if !output.status.success() {
-        bail!(
-            "`{}`: {}\n{}",
-            line(command),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        bail!("`{}`: {}\n{}", line(command), output.status, String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
@@ -93,16 +73,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// True when a program of that name is on the PATH.
 pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .any(|folder| fs::metadata(folder.join(program)).is_ok_and(|found| found.is_file()))
+    std::env::split_paths(&path).any(|folder| fs::metadata(folder.join(program)).is_ok_and(|found| found.is_file()))
 }
 
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -115,10 +91,7 @@ mod tests {
         command.args(["-c", "seq 1 100; echo broken >&2; exit 3"]);
         let error = quietly("a step", Duration::ZERO, None, &mut command).expect_err("it fails");
         let told = format!("{error:#}");
-        assert!(
-            told.contains("broken") && told.contains("\n100\n") && !told.contains("\n1\n"),
-            "{told}"
-        );
+        assert!(told.contains("broken") && told.contains("\n100\n") && !told.contains("\n1\n"), "{told}");
     }
 
     #[test]
@@ -126,22 +99,14 @@ mod tests {
         let mut command = Command::new("sleep");
         command.arg("3600");
         let limit = Duration::from_millis(100);
-        let error = quietly("a step", Duration::ZERO, Some(limit), &mut command)
-            .expect_err("it is too slow");
-        assert!(
-            format!("{error:#}").contains("no end within 100ms"),
-            "{error:#}"
-        );
+        let error = quietly("a step", Duration::ZERO, Some(limit), &mut command).expect_err("it is too slow");
+        assert!(format!("{error:#}").contains("no end within 100ms"), "{error:#}");
     }
 
     #[test]
     fn a_program_that_is_not_installed_is_named() {
         assert!(on_path("sh") && !on_path("banhbaoring-is-not-a-program"));
-        let error =
-            output(&mut Command::new("banhbaoring-is-not-a-program")).expect_err("it is not there");
-        assert!(
-            error.to_string().contains("banhbaoring-is-not-a-program"),
-            "{error}"
-        );
+        let error = output(&mut Command::new("banhbaoring-is-not-a-program")).expect_err("it is not there");
+        assert!(error.to_string().contains("banhbaoring-is-not-a-program"), "{error}");
     }
 }

@@ -12,9 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use banhbaoring_testing::tools::{
-    self, GO_MODULES, GoModule, PYTHON_ENVIRONMENTS, PythonEnvironment,
-};
+use banhbaoring_testing::tools::{self, GO_MODULES, GoModule, PYTHON_ENVIRONMENTS, PythonEnvironment};
 
 use crate::{debian, guest_toolchain, progress, step};
 
@@ -25,8 +23,7 @@ use crate::{debian, guest_toolchain, progress, step};
 pub(crate) fn run() -> Result<()> {
     let cache = tools::cache()?.join("tools");
     fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
-    let lock = File::create(cache.join("lock"))
-        .with_context(|| format!("cannot write to {}", cache.display()))?;
+    let lock = File::create(cache.join("lock")).with_context(|| format!("cannot write to {}", cache.display()))?;
     if lock.try_lock().is_err() {
         progress::say("waiting for another `cargo xtask tools`");
         lock.lock()?;
@@ -35,20 +32,13 @@ pub(crate) fn run() -> Result<()> {
     let mut to_build = Vec::new();
     for module in GO_MODULES {
         let place = module.location()?;
-        if module
-            .binaries
-            .iter()
-            .all(|binary| place.join(binary.name).is_file())
-        {
+        if module.binaries.iter().all(|binary| place.join(binary.name).is_file()) {
             there.push(module.about);
         } else {
             to_build.push((module, place));
         }
     }
-    let total: u64 = to_build
-        .iter()
-        .map(|(module, _)| module.usual_seconds)
-        .sum();
+    let total: u64 = to_build.iter().map(|(module, _)| module.usual_seconds).sum();
     if !to_build.is_empty() {
         need_go()?;
         let usual = progress::spoken(Duration::from_secs(total));
@@ -63,31 +53,17 @@ pub(crate) fn run() -> Result<()> {
     }
     for python in PYTHON_ENVIRONMENTS {
         let place = python.location()?;
-        if python
-            .commands
-            .iter()
-            .all(|command| place.join("bin").join(command).is_file())
-        {
+        if python.commands.iter().all(|command| place.join("bin").join(command).is_file()) {
             there.push(python.about);
         } else {
             install(python, &place)?;
         }
     }
     if !step::on_path("setpriv") {
-        debian::ensure(
-            &["util-linux"],
-            "to stop servers together with the test that started them",
-        )?;
+        debian::ensure(&["util-linux"], "to stop servers together with the test that started them")?;
     }
     let toolchain = guest_toolchain::ensure()?;
-    progress::say(&format!(
-        "there already: {}",
-        if there.is_empty() {
-            "nothing".to_owned()
-        } else {
-            there.join(", ")
-        }
-    ));
+    progress::say(&format!("there already: {}", if there.is_empty() { "nothing".to_owned() } else { there.join(", ") }));
     progress::say(&format!("plugins are built with {}", toolchain.about()));
     progress::say(&format!("all tools are in {}", cache.display()));
     Ok(())
@@ -114,16 +90,9 @@ fn build(module: &GoModule, place: &Path) -> Result<()> {
             .arg(unfinished.join(binary.name))
             .arg(binary.package);
         // The first binary of a module pays for the packages that they share.
-        let first = module
-            .binaries
-            .first()
-            .is_some_and(|first| first.name == binary.name);
+        let first = module.binaries.first().is_some_and(|first| first.name == binary.name);
         let usual = Duration::from_secs(if first { module.usual_seconds } else { 60 });
-        let about = if module.binaries.len() == 1 {
-            format!("building {}", module.about)
-        } else {
-            format!("building {}", binary.name)
-        };
+        let about = if module.binaries.len() == 1 { format!("building {}", module.about) } else { format!("building {}", binary.name) };
         step::quietly(&about, usual, None, &mut command)?;
     }
     finish(&unfinished, place)
@@ -131,10 +100,7 @@ fn build(module: &GoModule, place: &Path) -> Result<()> {
 
 fn install(python: &PythonEnvironment, place: &Path) -> Result<()> {
     if !step::on_path("python3") {
-        debian::ensure(
-            &["python3", "python3-venv"],
-            &format!("for {}", python.about),
-        )?;
+        debian::ensure(&["python3", "python3-venv"], &format!("for {}", python.about))?;
     }
     // Debian splits the module that makes environments with pip from the interpreter.
     if step::output(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_err() {
@@ -145,25 +111,14 @@ fn install(python: &PythonEnvironment, place: &Path) -> Result<()> {
         fs::remove_dir_all(place).with_context(|| format!("cannot remove {}", place.display()))?;
     }
     let requirements = tools::definition(python.folder).join("requirements.txt");
-    let result = step::quietly(
-        "making a Python environment",
-        Duration::from_secs(6),
-        None,
-        Command::new("python3").args(["-m", "venv"]).arg(place),
-    )
-    .and_then(|()| {
-        let mut command = Command::new(place.join("bin/pip"));
-        // Every version is in the file, so nothing is left to resolve.
-        command
-            .args(["install", "--no-deps", "--disable-pip-version-check", "-r"])
-            .arg(&requirements);
-        step::quietly(
-            &format!("installing {}", python.about),
-            Duration::from_secs(python.usual_seconds),
-            None,
-            &mut command,
-        )
-    });
+    let result =
+        step::quietly("making a Python environment", Duration::from_secs(6), None, Command::new("python3").args(["-m", "venv"]).arg(place))
+            .and_then(|()| {
+                let mut command = Command::new(place.join("bin/pip"));
+                // Every version is in the file, so nothing is left to resolve.
+                command.args(["install", "--no-deps", "--disable-pip-version-check", "-r"]).arg(&requirements);
+                step::quietly(&format!("installing {}", python.about), Duration::from_secs(python.usual_seconds), None, &mut command)
+            });
     if result.is_err() {
         let _ = fs::remove_dir_all(place);
     }
@@ -174,8 +129,7 @@ fn unfinished(place: &Path) -> Result<PathBuf> {
     let mut name = OsString::from(place.file_name().context("a tool's place has a name")?);
     name.push(format!(".unfinished-{}", std::process::id()));
     let unfinished = place.with_file_name(name);
-    fs::create_dir_all(&unfinished)
-        .with_context(|| format!("cannot make {}", unfinished.display()))?;
+    fs::create_dir_all(&unfinished).with_context(|| format!("cannot make {}", unfinished.display()))?;
     Ok(unfinished)
 }
 
@@ -183,11 +137,5 @@ fn finish(unfinished: &Path, place: &Path) -> Result<()> {
     if place.exists() {
         fs::remove_dir_all(place).with_context(|| format!("cannot remove {}", place.display()))?;
     }
-    fs::rename(unfinished, place).with_context(|| {
-        format!(
-            "cannot move {} to {}",
-            unfinished.display(),
-            place.display()
-        )
-    })
+    fs::rename(unfinished, place).with_context(|| format!("cannot move {} to {}", unfinished.display(), place.display()))
 }

@@ -52,18 +52,12 @@ impl Bao {
     /// [`crate::Error::Tool`] when it was not built.
     pub fn start(config: &Path, options: Options) -> Result<Self> {
         let scratch = Scratch::new("bao")?;
-        let mut launch = Launch::tool("bao", scratch.path())?
-            .args(["server".to_owned(), format!("-config={}", config.display())]);
+        let mut launch = Launch::tool("bao", scratch.path())?.args(["server".to_owned(), format!("-config={}", config.display())]);
         for (name, value) in options.environment {
             launch = launch.env(name, value);
         }
         let http = Http::new(options.api, options.authority.as_deref())?;
-        Ok(Self {
-            server: launch.start()?,
-            http,
-            _port: None,
-            _scratch: scratch,
-        })
+        Ok(Self { server: launch.start()?, http, _port: None, _scratch: scratch })
     }
 
     /// Starts an unsealed server in memory with the given root token: somebody else's bao, such as the one that a transit seal asks.
@@ -83,12 +77,7 @@ impl Bao {
             ])
             .start()?;
         let http = Http::new(format!("http://{}", port.address()), None)?;
-        let bao = Self {
-            server,
-            http,
-            _port: Some(port),
-            _scratch: scratch,
-        };
+        let bao = Self { server, http, _port: Some(port), _scratch: scratch };
         bao.until_unsealed(ANSWERS).await?;
         Ok(bao)
     }
@@ -109,13 +98,7 @@ impl Bao {
     ///
     /// # Errors
     /// [`crate::Error::Http`] when there is no answer.
-    pub async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        body: Option<&Value>,
-    ) -> Result<Answer> {
+    pub async fn send(&self, method: Method, path: &str, token: Option<&str>, body: Option<&Value>) -> Result<Answer> {
         let header = token.map(|token| ("X-Vault-Token", token));
         self.http.send(method, path, header.as_slice(), body).await
     }
@@ -124,17 +107,9 @@ impl Bao {
     ///
     /// # Errors
     /// [`crate::Error::Http`] with status and body.
-    pub async fn succeed(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        body: Option<&Value>,
-    ) -> Result<Value> {
+    pub async fn succeed(&self, method: Method, path: &str, token: Option<&str>, body: Option<&Value>) -> Result<Value> {
         let header = token.map(|token| ("X-Vault-Token", token));
-        self.http
-            .succeed(method, path, header.as_slice(), body)
-            .await
+        self.http.succeed(method, path, header.as_slice(), body).await
     }
 
     /// `GET /v1/sys/seal-status`.
@@ -142,8 +117,7 @@ impl Bao {
     /// # Errors
     /// [`crate::Error::Http`].
     pub async fn seal_status(&self) -> Result<Value> {
-        self.succeed(Method::GET, "/v1/sys/seal-status", None, None)
-            .await
+        self.succeed(Method::GET, "/v1/sys/seal-status", None, None).await
     }
 
     /// Initialises a server with auto-unseal: one recovery key.
@@ -151,8 +125,7 @@ impl Bao {
     /// # Errors
     /// [`crate::Error::Http`] with its refusal.
     pub async fn initialise(&self) -> Result<Initialised> {
-        self.initialise_with(&json!({ "recovery_shares": 1, "recovery_threshold": 1 }))
-            .await
+        self.initialise_with(&json!({ "recovery_shares": 1, "recovery_threshold": 1 })).await
     }
 
     /// Initialises a server with the Shamir seal: one key; unseal it with [`Bao::unseal`].
@@ -160,27 +133,18 @@ impl Bao {
     /// # Errors
     /// [`crate::Error::Http`] with its refusal.
     pub async fn initialise_shamir(&self) -> Result<Initialised> {
-        self.initialise_with(&json!({ "secret_shares": 1, "secret_threshold": 1 }))
-            .await
+        self.initialise_with(&json!({ "secret_shares": 1, "secret_threshold": 1 })).await
     }
 
     async fn initialise_with(&self, body: &Value) -> Result<Initialised> {
-        let answer = self
-            .succeed(Method::PUT, "/v1/sys/init", None, Some(body))
-            .await?;
+        let answer = self.succeed(Method::PUT, "/v1/sys/init", None, Some(body)).await?;
         let texts = |name: &str| -> Vec<String> {
             let values = answer[name].as_array().into_iter().flatten();
-            values
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect()
+            values.filter_map(Value::as_str).map(str::to_owned).collect()
         };
         let mut keys = texts("keys_base64");
         keys.extend(texts("recovery_keys_base64"));
-        Ok(Initialised {
-            root_token: answer["root_token"].as_str().unwrap_or_default().to_owned(),
-            keys,
-        })
+        Ok(Initialised { root_token: answer["root_token"].as_str().unwrap_or_default().to_owned(), keys })
     }
 
     /// Gives it one unseal key.
@@ -188,13 +152,7 @@ impl Bao {
     /// # Errors
     /// [`crate::Error::Http`] with its refusal.
     pub async fn unseal(&self, key: &str) -> Result<Value> {
-        self.succeed(
-            Method::PUT,
-            "/v1/sys/unseal",
-            None,
-            Some(&json!({ "key": key })),
-        )
-        .await
+        self.succeed(Method::PUT, "/v1/sys/unseal", None, Some(&json!({ "key": key }))).await
     }
 
     /// Waits until its API answers at all, sealed or not, and returns the seal status.
@@ -202,9 +160,7 @@ impl Bao {
     /// # Errors
     /// [`crate::Error::NotReady`] with its log; at once when it ended.
     pub async fn until_answering(&self, deadline: Duration) -> Result<Value> {
-        self.server
-            .until_ready(deadline, "answering", || self.seal_status())
-            .await
+        self.server.until_ready(deadline, "answering", || self.seal_status()).await
     }
 
     /// Waits until it is initialised, unsealed and active.

@@ -27,10 +27,7 @@ use kube::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{
-    Error, KUBECONFIG_VARIABLE, Result, http::install_tls_provider, kubectl::Kubectl,
-    scratch::Scratch, server::Server, wait,
-};
+use crate::{Error, KUBECONFIG_VARIABLE, Result, http::install_tls_provider, kubectl::Kubectl, scratch::Scratch, server::Server, wait};
 
 use self::servers::Servers;
 
@@ -84,12 +81,7 @@ impl ControlPlane {
         let servers = Servers::start(&scratch, &options).await?;
         let kubeconfig = servers.admin_kubeconfig().to_path_buf();
         let config = load(&kubeconfig).await?;
-        let plane = Self {
-            config,
-            kubeconfig,
-            servers: Some(servers),
-            scratch,
-        };
+        let plane = Self { config, kubeconfig, servers: Some(servers), scratch };
         if !options.without_controller_manager {
             plane.until_service_account("default").await?;
         }
@@ -102,12 +94,7 @@ impl ControlPlane {
     /// When the kubeconfig cannot be read or the API server does not answer.
     pub async fn connect(kubeconfig: PathBuf) -> Result<Self> {
         let config = load(&kubeconfig).await?;
-        let plane = Self {
-            config,
-            kubeconfig,
-            servers: None,
-            scratch: Scratch::new("kubeconfigs")?,
-        };
+        let plane = Self { config, kubeconfig, servers: None, scratch: Scratch::new("kubeconfigs")? };
         plane.until_service_account("default").await?;
         Ok(plane)
     }
@@ -146,26 +133,13 @@ impl ControlPlane {
     /// [`Error::Kubernetes`] or, when the account does not come, [`Error::TimedOut`].
     pub async fn namespace(&self, prefix: &str) -> Result<String> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "{prefix}-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let namespace = Namespace {
-            metadata: ObjectMeta {
-                name: Some(name.clone()),
-                ..ObjectMeta::default()
-            },
-            ..Namespace::default()
-        };
+        let name = format!("{prefix}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let namespace = Namespace { metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
         Api::<Namespace>::all(self.client().await?)
             .create(&PostParams::default(), &namespace)
             .await
             .map_err(Error::kubernetes(format!("make the namespace {name}")))?;
-        let unattended = self
-            .servers
-            .as_ref()
-            .is_some_and(|servers| servers.controller_manager.is_none());
+        let unattended = self.servers.as_ref().is_some_and(|servers| servers.controller_manager.is_none());
         if !unattended {
             self.until_service_account(&name).await?;
         }
@@ -178,32 +152,18 @@ impl ControlPlane {
     /// [`Error::Kubernetes`] when the account is not there.
     pub async fn kubeconfig_of(&self, namespace: &str, service_account: &str) -> Result<PathBuf> {
         let request = TokenRequest {
-            spec: TokenRequestSpec {
-                expiration_seconds: Some(3600),
-                ..TokenRequestSpec::default()
-            },
+            spec: TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() },
             ..TokenRequest::default()
         };
         let answer = Api::<ServiceAccount>::namespaced(self.client().await?, namespace)
             .create_token_request(service_account, &PostParams::default(), &request)
             .await
-            .map_err(Error::kubernetes(format!(
-                "get a token of {namespace}/{service_account}"
-            )))?;
+            .map_err(Error::kubernetes(format!("get a token of {namespace}/{service_account}")))?;
         let token = answer.status.map(|status| status.token).unwrap_or_default();
         let server = self.config.cluster_url.to_string();
-        let authority = self
-            .config
-            .root_cert
-            .iter()
-            .flatten()
-            .map(|der| kubeconfig::certificate(der))
-            .collect::<String>();
+        let authority = self.config.root_cert.iter().flatten().map(|der| kubeconfig::certificate(der)).collect::<String>();
         let content = kubeconfig::with_token(server.trim_end_matches('/'), &authority, &token);
-        self.scratch.write(
-            &format!("{namespace}-{service_account}.kubeconfig"),
-            content,
-        )
+        self.scratch.write(&format!("{namespace}-{service_account}.kubeconfig"), content)
     }
 
     /// A client that acts as the ServiceAccount.
@@ -230,9 +190,7 @@ impl ControlPlane {
     /// The controller-manager's process, when it is ours and runs.
     #[must_use]
     pub fn controller_manager(&self) -> Option<&Server> {
-        self.servers
-            .as_ref()
-            .and_then(|servers| servers.controller_manager.as_ref())
+        self.servers.as_ref().and_then(|servers| servers.controller_manager.as_ref())
     }
 
     /// What the API server was asked so far, one JSON object a line; `None` without [`Options::audit`].
@@ -248,26 +206,19 @@ impl ControlPlane {
     /// [`Error::TimedOut`] with its last answer.
     pub async fn until_ready(&self, deadline: Duration) -> Result<()> {
         let client = self.client().await?;
-        wait::until(deadline, "the API server to be ready", || {
-            servers::readiness(&client)
-        })
-        .await?;
+        wait::until(deadline, "the API server to be ready", || servers::readiness(&client)).await?;
         Ok(())
     }
 
     async fn until_service_account(&self, namespace: &str) -> Result<()> {
         let accounts = Api::<ServiceAccount>::namespaced(self.client().await?, namespace);
-        wait::until(
-            NAMESPACE_READY,
-            format!("the default ServiceAccount of {namespace}"),
-            || async {
-                match accounts.get_opt("default").await {
-                    Ok(Some(_)) => Ok(()),
-                    Ok(None) => Err("none".to_owned()),
-                    Err(error) => Err(error.to_string()),
-                }
-            },
-        )
+        wait::until(NAMESPACE_READY, format!("the default ServiceAccount of {namespace}"), || async {
+            match accounts.get_opt("default").await {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => Err("none".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
         .await?;
         Ok(())
     }
@@ -279,12 +230,7 @@ async fn client(config: Config) -> Result<Client> {
 }
 
 async fn load(path: &Path) -> Result<Config> {
-    let failed = |reason: String| Error::Kubeconfig {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let failed = |reason: String| Error::Kubeconfig { path: path.to_path_buf(), reason };
     let kubeconfig = Kubeconfig::read_from(path).map_err(|error| failed(error.to_string()))?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(|error| failed(error.to_string()))
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(|error| failed(error.to_string()))
 }

@@ -111,9 +111,6 @@ impl Error {
     /// For `map_err` of a request to the API server; `what` is a verb phrase.
     pub(crate) fn kubernetes(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let what = what.into();
-        move |source| Self::Kubernetes {
-            what,
-            source: Box::new(source),
-        }
+        move |source| Self::Kubernetes { what, source: Box::new(source) }
     }
 }

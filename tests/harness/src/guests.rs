@@ -24,9 +24,5 @@ pub fn component(name: &str) -> Result<PathBuf, NotBuilt> {
         .filter(|value| !value.is_empty())
         .map_or_else(|| workspace_root().join("target/plugins"), PathBuf::from);
     let path = folder.join(format!("{name}.wasm"));
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(NotBuilt { path })
-    }
+    if path.is_file() { Ok(path) } else { Err(NotBuilt { path }) }
 }

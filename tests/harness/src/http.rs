@@ -45,16 +45,8 @@ impl Http {
             expected: "a usable client".into(),
             found: error.to_string(),
         };
-        let roots = authority
-            .map(|pem| reqwest::Certificate::from_pem(pem.as_bytes()))
-            .transpose()
-            .map_err(failed)?;
-        let client = Client::builder()
-            .timeout(ONE_REQUEST)
-            .no_proxy()
-            .tls_certs_only(roots)
-            .build()
-            .map_err(failed)?;
+        let roots = authority.map(|pem| reqwest::Certificate::from_pem(pem.as_bytes())).transpose().map_err(failed)?;
+        let client = Client::builder().timeout(ONE_REQUEST).no_proxy().tls_certs_only(roots).build().map_err(failed)?;
         Ok(Self { client, base })
     }
 
@@ -68,13 +60,7 @@ impl Http {
     ///
     /// # Errors
     /// [`Error::Http`] when there is no answer.
-    pub async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Answer> {
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Answer> {
         let url = format!("{}{path}", self.base);
         let mut request = self.client.request(method.clone(), &url);
         for (name, value) in headers {
@@ -92,11 +78,7 @@ impl Http {
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         let text = response.text().await.map_err(failed)?;
-        let body = if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text).unwrap_or(Value::String(text))
-        };
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
         Ok(Answer { status, body })
     }
 
@@ -104,13 +86,7 @@ impl Http {
     ///
     /// # Errors
     /// [`Error::Http`] with status and body.
-    pub async fn succeed(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Value> {
+    pub async fn succeed(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Value> {
         let answer = self.send(method.clone(), path, headers, body).await?;
         if answer.status.is_success() {
             return Ok(answer.body);

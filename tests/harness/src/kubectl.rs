@@ -20,20 +20,13 @@ impl Kubectl {
     /// # Errors
     /// [`Error::Tool`] when it was not built.
     pub fn new(kubeconfig: impl Into<PathBuf>) -> Result<Self> {
-        Ok(Self {
-            program: tools::find("kubectl")?,
-            kubeconfig: kubeconfig.into(),
-            namespace: None,
-        })
+        Ok(Self { program: tools::find("kubectl")?, kubeconfig: kubeconfig.into(), namespace: None })
     }
 
     /// The same with `--namespace`.
     #[must_use]
     pub fn in_namespace(&self, namespace: impl Into<String>) -> Self {
-        Self {
-            namespace: Some(namespace.into()),
-            ..self.clone()
-        }
+        Self { namespace: Some(namespace.into()), ..self.clone() }
     }
 
     /// Runs it and returns what it wrote to standard output.
@@ -49,8 +42,7 @@ impl Kubectl {
     /// # Errors
     /// [`Error::Command`] with the API server's refusal.
     pub async fn apply(&self, manifests: &str) -> Result<String> {
-        self.run_with_input(&["apply", "--server-side", "-f", "-"], manifests)
-            .await
+        self.run_with_input(&["apply", "--server-side", "-f", "-"], manifests).await
     }
 
     /// Runs it with text at standard input.

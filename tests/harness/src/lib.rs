@@ -16,15 +16,7 @@
 //! # Ok(())
 //! # }
 //! ```
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        reason = "a test fails by panicking"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 /// Names the kubeconfig of a control plane that runs already; `ControlPlane::shared` connects to it instead of starting one.
 pub const KUBECONFIG_VARIABLE: &str = "BANHBAORING_KUBECONFIG";

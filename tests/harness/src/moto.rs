@@ -33,27 +33,13 @@ impl Moto {
         let scratch = Scratch::new("moto")?;
         let port = Port::take()?;
         let server = Launch::tool("moto_server", scratch.path())?
-            .args([
-                "-H".to_owned(),
-                "127.0.0.1".to_owned(),
-                "-p".to_owned(),
-                port.number().to_string(),
-            ])
+            .args(["-H".to_owned(), "127.0.0.1".to_owned(), "-p".to_owned(), port.number().to_string()])
             .start()?;
         let http = Http::new(format!("http://{}", port.address()), None)?;
         server
-            .until_ready(SERVES, "answering", || async {
-                http.succeed(Method::GET, "/moto-api/data.json", &[], None)
-                    .await
-                    .map(drop)
-            })
+            .until_ready(SERVES, "answering", || async { http.succeed(Method::GET, "/moto-api/data.json", &[], None).await.map(drop) })
             .await?;
-        Ok(Self {
-            server,
-            http,
-            _port: port,
-            _scratch: scratch,
-        })
+        Ok(Self { server, http, _port: port, _scratch: scratch })
     }
 
     /// The endpoint for AWS clients: `http://127.0.0.1:<port>`.
@@ -73,21 +59,14 @@ impl Moto {
     /// # Errors
     /// [`crate::Error::Http`].
     pub async fn create_kms_key(&self, region: &str) -> Result<String> {
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=test/20260101/{region}/kms/aws4_request, SignedHeaders=host, Signature=none"
-        );
+        let authorization =
+            format!("AWS4-HMAC-SHA256 Credential=test/20260101/{region}/kms/aws4_request, SignedHeaders=host, Signature=none");
         let headers = [
             ("X-Amz-Target", "TrentService.CreateKey"),
             ("Content-Type", "application/x-amz-json-1.1"),
             ("Authorization", authorization.as_str()),
         ];
-        let answer: Value = self
-            .http
-            .succeed(Method::POST, "/", &headers, Some(&json!({})))
-            .await?;
-        Ok(answer["KeyMetadata"]["KeyId"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned())
+        let answer: Value = self.http.succeed(Method::POST, "/", &headers, Some(&json!({}))).await?;
+        Ok(answer["KeyMetadata"]["KeyId"].as_str().unwrap_or_default().to_owned())
     }
 }

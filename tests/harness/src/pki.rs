@@ -1,8 +1,7 @@
 //! Certificates for the servers of one test: an authority, what it signs, and key pairs.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
 use crate::{Error, Result};
@@ -44,18 +43,10 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(common_name, None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let certificate = params.self_signed(&key).map_err(&failed)?.pem();
         let pem = key.serialize_pem();
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            certificate,
-            key: pem,
-        })
+        Ok(Self { issuer: Issuer::new(params, key), certificate, key: pem })
     }
 
     /// The authority's certificate, PEM.
@@ -75,12 +66,7 @@ impl Authority {
     /// # Errors
     /// [`Error::Certificate`].
     pub fn server(&self, common_name: &str, names: &[&str]) -> Result<Identity> {
-        self.issue(
-            common_name,
-            None,
-            names,
-            ExtendedKeyUsagePurpose::ServerAuth,
-        )
+        self.issue(common_name, None, names, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// A certificate for a client; Kubernetes reads the common name as the user and the organisation as its group.
@@ -91,13 +77,7 @@ impl Authority {
         self.issue(user, group, &[], ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    fn issue(
-        &self,
-        common_name: &str,
-        organisation: Option<&str>,
-        names: &[&str],
-        usage: ExtendedKeyUsagePurpose,
-    ) -> Result<Identity> {
+    fn issue(&self, common_name: &str, organisation: Option<&str>, names: &[&str], usage: ExtendedKeyUsagePurpose) -> Result<Identity> {
         let failed = failure(common_name);
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).map_err(&failed)?;
@@ -107,10 +87,7 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().map_err(&failed)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(&failed)?;
-        Ok(Identity {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }
 
@@ -121,10 +98,7 @@ impl Keys {
     /// [`Error::Certificate`].
     pub fn new() -> Result<Self> {
         let pair = KeyPair::generate().map_err(failure("a key pair"))?;
-        Ok(Self {
-            private: pair.serialize_pem(),
-            public: pair.public_key_pem(),
-        })
+        Ok(Self { private: pair.serialize_pem(), public: pair.public_key_pem() })
     }
 }
 
@@ -139,8 +113,5 @@ fn subject(common_name: &str, organisation: Option<&str>) -> DistinguishedName {
 
 fn failure(subject: &str) -> impl Fn(rcgen::Error) -> Error {
     let subject = subject.to_owned();
-    move |error| Error::Certificate {
-        subject: subject.clone(),
-        reason: error.to_string(),
-    }
+    move |error| Error::Certificate { subject: subject.clone(), reason: error.to_string() }
 }

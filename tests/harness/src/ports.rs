@@ -33,8 +33,7 @@ impl Port {
     pub fn take() -> Result<Self> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let folder = env::temp_dir().join("banhbaoring-ports");
-        fs::create_dir_all(&folder)
-            .map_err(Error::machine(format!("make {}", folder.display())))?;
+        fs::create_dir_all(&folder).map_err(Error::machine(format!("make {}", folder.display())))?;
         // Every process begins elsewhere, so that the first try is mostly the last.
         let start = process::id().wrapping_mul(37);
         for _ in 0..(TO - FROM) / 2 {
@@ -52,20 +51,11 @@ impl Port {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => continue,
                 Err(TryLockError::Error(source)) => {
-                    return Err(Error::Machine {
-                        what: format!("lock {}", path.display()),
-                        source,
-                    });
+                    return Err(Error::Machine { what: format!("lock {}", path.display()), source });
                 }
             }
-            if [number, number + 1]
-                .iter()
-                .all(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
-            {
-                return Ok(Self {
-                    number,
-                    _lock: lock,
-                });
+            if [number, number + 1].iter().all(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+                return Ok(Self { number, _lock: lock });
             }
         }
         Err(Error::NoPort { from: FROM, to: TO })
@@ -93,10 +83,7 @@ mod tests {
     #[test]
     fn ports_that_are_held_are_all_different_and_free() {
         let ports: Vec<_> = (0..50).map(|_| Port::take().expect("a port")).collect();
-        let numbers: BTreeSet<_> = ports
-            .iter()
-            .flat_map(|port| [port.number(), port.number() + 1])
-            .collect();
+        let numbers: BTreeSet<_> = ports.iter().flat_map(|port| [port.number(), port.number() + 1]).collect();
         assert_eq!(numbers.len(), 100);
         for port in &ports {
             TcpListener::bind(port.address()).expect("nobody listens there");
@@ -109,9 +96,7 @@ mod tests {
         let _listener = TcpListener::bind(held.address()).expect("listening");
         let number = held.number();
         drop(held);
-        let others: Vec<_> = (0..100)
-            .map(|_| Port::take().expect("a port").number())
-            .collect();
+        let others: Vec<_> = (0..100).map(|_| Port::take().expect("a port").number()).collect();
         assert!(!others.contains(&number));
     }
 }

@@ -62,10 +62,8 @@ impl Registry {
             "http": { "addr": port.address().to_string(), "secret": "only for this test" },
         });
         if let Some((user, password)) = &options.account {
-            let hash = bcrypt::hash(password, 4).map_err(|error| Error::Machine {
-                what: "hash the registry's password".into(),
-                source: std::io::Error::other(error),
-            })?;
+            let hash = bcrypt::hash(password, 4)
+                .map_err(|error| Error::Machine { what: "hash the registry's password".into(), source: std::io::Error::other(error) })?;
             let file = scratch.write("htpasswd", format!("{user}:{hash}\n"))?;
             config["auth"] = json!({ "htpasswd": { "realm": "test", "path": file } });
         }
@@ -87,17 +85,8 @@ impl Registry {
             .env("OTEL_TRACES_EXPORTER", "none")
             .start()?;
         let scheme = if options.tls { "https" } else { "http" };
-        let http = Http::new(
-            format!("{scheme}://{}", port.address()),
-            authority.as_deref(),
-        )?;
-        let registry = Self {
-            server,
-            http,
-            port,
-            authority,
-            scratch,
-        };
+        let http = Http::new(format!("{scheme}://{}", port.address()), authority.as_deref())?;
+        let registry = Self { server, http, port, authority, scratch };
         registry.until_ready().await?;
         Ok(registry)
     }
@@ -158,16 +147,9 @@ impl ReferrersRegistry {
     pub async fn start() -> Result<Self> {
         let scratch = Scratch::new("referrers-registry")?;
         let port = Port::take()?;
-        let server = Launch::tool("referrers-registry", scratch.path())?
-            .args(["-addr".to_owned(), port.address().to_string()])
-            .start()?;
+        let server = Launch::tool("referrers-registry", scratch.path())?.args(["-addr".to_owned(), port.address().to_string()]).start()?;
         let http = Http::new(format!("http://{}", port.address()), None)?;
-        let registry = Self {
-            server,
-            http,
-            port,
-            _scratch: scratch,
-        };
+        let registry = Self { server, http, port, _scratch: scratch };
         until_answering(&registry.server, &registry.http).await?;
         Ok(registry)
     }

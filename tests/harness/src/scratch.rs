@@ -33,20 +33,11 @@ impl Scratch {
         let folder = tempfile::Builder::new()
             .prefix(&format!("{name}-"))
             .tempdir_in(&root)
-            .map_err(Error::machine(format!(
-                "make a folder in {}",
-                root.display()
-            )))?;
+            .map_err(Error::machine(format!("make a folder in {}", root.display())))?;
         if kept() {
-            return Ok(Self {
-                path: folder.keep(),
-                _folder: None,
-            });
+            return Ok(Self { path: folder.keep(), _folder: None });
         }
-        Ok(Self {
-            path: folder.path().to_path_buf(),
-            _folder: Some(folder),
-        })
+        Ok(Self { path: folder.path().to_path_buf(), _folder: Some(folder) })
     }
 
     /// The folder.
@@ -61,8 +52,7 @@ impl Scratch {
     /// [`Error::Machine`] when it cannot be written.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.path.join(name);
-        std::fs::write(&path, content)
-            .map_err(Error::machine(format!("write {}", path.display())))?;
+        std::fs::write(&path, content).map_err(Error::machine(format!("write {}", path.display())))?;
         Ok(path)
     }
 }
@@ -75,26 +65,16 @@ fn kept() -> bool {
 /// never dropped, and a killed process drops nothing at all.
 fn root() -> Result<PathBuf> {
     static ROOT: Mutex<Option<(PathBuf, Option<ChildStdin>)>> = Mutex::new(None);
-    let mut root = ROOT
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut root = ROOT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some((path, _)) = root.as_ref() {
         return Ok(path.clone());
     }
-    let path = tempfile::Builder::new()
-        .prefix("banhbaoring-")
-        .tempdir()
-        .map_err(Error::machine("make a temporary folder"))?
-        .keep();
+    let path = tempfile::Builder::new().prefix("banhbaoring-").tempdir().map_err(Error::machine("make a temporary folder"))?.keep();
     let mut pipe = None;
     if !kept() {
         // Twice: a server that is being killed may still write while the first removal runs.
         let mut sweeper = Command::new("/bin/sh")
-            .args([
-                "-c",
-                r#"read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }"#,
-                "sweeper",
-            ])
+            .args(["-c", r#"read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }"#, "sweeper"])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -49,13 +49,7 @@ impl Launch {
     /// Any program; `name` names the log and appears in errors.
     #[must_use]
     pub fn program(name: &str, program: PathBuf, folder: &Path) -> Self {
-        Self {
-            name: name.to_owned(),
-            program,
-            folder: folder.to_path_buf(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-        }
+        Self { name: name.to_owned(), program, folder: folder.to_path_buf(), arguments: Vec::new(), environment: Vec::new() }
     }
 
     /// Adds arguments.
@@ -79,20 +73,12 @@ impl Launch {
     pub fn start(self) -> Result<Server> {
         let log = self.folder.join(format!("{}.log", self.name));
         let child = self.spawn(&log)?;
-        Ok(Server {
-            launch: self,
-            log,
-            child: Mutex::new(child),
-        })
+        Ok(Server { launch: self, log, child: Mutex::new(child) })
     }
 
     fn spawn(&self, log: &Path) -> Result<Child> {
         let open = |what: &str| Error::machine(format!("{what} {}", log.display()));
-        let output = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .map_err(open("open"))?;
+        let output = OpenOptions::new().create(true).append(true).open(log).map_err(open("open"))?;
         let errors = output.try_clone().map_err(open("share"))?;
         let mut command = Command::new("setpriv");
         command
@@ -110,10 +96,8 @@ impl Launch {
             .stderr(errors)
             // Ctrl-C at the terminal is for us; we stop the servers.
             .process_group(0);
-        spawn_from_lasting_thread(command).map_err(Error::machine(format!(
-            "start {} through setpriv (Debian package util-linux)",
-            self.program.display()
-        )))
+        spawn_from_lasting_thread(command)
+            .map_err(Error::machine(format!("start {} through setpriv (Debian package util-linux)", self.program.display())))
     }
 }
 
@@ -169,9 +153,7 @@ impl Server {
     /// Everything that it wrote so far.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     /// The last 6 KiB of what it wrote.
@@ -188,13 +170,9 @@ impl Server {
         let what = || format!("signal {}", self.launch.name);
         let mut child = self.lock();
         if child.try_wait().map_err(Error::machine(what()))?.is_some() {
-            return Err(Error::Machine {
-                what: what(),
-                source: io::Error::other("it has ended"),
-            });
+            return Err(Error::Machine { what: what(), source: io::Error::other("it has ended") });
         }
-        rustix::process::kill_process(Pid::from_child(&child), signal)
-            .map_err(|error| Error::machine(what())(error.into()))
+        rustix::process::kill_process(Pid::from_child(&child), signal).map_err(|error| Error::machine(what())(error.into()))
     }
 
     /// Kills it with SIGKILL and waits for its end. Nothing happens when it has ended.
@@ -228,12 +206,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::NotReady`].
-    pub async fn until_ready<T, S, F, R>(
-        &self,
-        deadline: Duration,
-        what: &str,
-        mut probe: F,
-    ) -> Result<T>
+    pub async fn until_ready<T, S, F, R>(&self, deadline: Duration, what: &str, mut probe: F) -> Result<T>
     where
         S: std::fmt::Display,
         F: FnMut() -> R,
@@ -245,9 +218,7 @@ impl Server {
             async move {
                 match (looking.await, ended) {
                     (Ok(value), _) => Probe::Ready(value),
-                    (Err(_), Some(status)) => {
-                        Probe::Never(format!("it ended with {}", told(status)))
-                    }
+                    (Err(_), Some(status)) => Probe::Never(format!("it ended with {}", told(status))),
                     (Err(saw), None) => Probe::NotYet(saw.to_string()),
                 }
             }
@@ -262,11 +233,7 @@ impl Server {
     /// [`Error::NotReady`] with the end of the log.
     pub async fn until_logged(&self, deadline: Duration, text: &str) -> Result<()> {
         self.until_ready(deadline, &format!("logging {text:?}"), || async {
-            if self.log().contains(text) {
-                Ok(())
-            } else {
-                Err("a log without it")
-            }
+            if self.log().contains(text) { Ok(()) } else { Err("a log without it") }
         })
         .await
     }
@@ -276,11 +243,9 @@ impl Server {
     /// # Errors
     /// [`Error::NotReady`] when it still runs at the deadline.
     pub async fn until_ended(&self, deadline: Duration) -> Result<ExitStatus> {
-        wait::until(deadline, "its end", || async {
-            self.exit_status().ok_or("it runs")
-        })
-        .await
-        .map_err(|failed| self.not_ready("ended", deadline, failed.saw))
+        wait::until(deadline, "its end", || async { self.exit_status().ok_or("it runs") })
+            .await
+            .map_err(|failed| self.not_ready("ended", deadline, failed.saw))
     }
 
     fn not_ready(&self, what: &str, deadline: Duration, saw: String) -> Error {

@@ -30,9 +30,7 @@ pub enum ToolError {
         path: PathBuf,
     },
     /// No entry of the list builds this binary.
-    #[error(
-        "expected one of the listed tools ({known}), found `{name}`; add it to tests/harness/src/tools.rs"
-    )]
+    #[error("expected one of the listed tools ({known}), found `{name}`; add it to tests/harness/src/tools.rs")]
     Unknown {
         /// Name that was asked for.
         name: String,
@@ -48,9 +46,7 @@ pub enum ToolError {
         source: io::Error,
     },
     /// Neither the cache variable nor a home is known.
-    #[error(
-        "expected HOME or {CACHE_VARIABLE} in the environment, found neither; set {CACHE_VARIABLE} to a folder that may be kept"
-    )]
+    #[error("expected HOME or {CACHE_VARIABLE} in the environment, found neither; set {CACHE_VARIABLE} to a folder that may be kept")]
     NoCache,
 }
 
@@ -100,10 +96,7 @@ pub const GO_MODULES: &[GoModule] = &[
     GoModule {
         folder: "registry",
         about: "the OCI registry of the distribution project",
-        binaries: &[binary(
-            "registry",
-            "github.com/distribution/distribution/v3/cmd/registry",
-        )],
+        binaries: &[binary("registry", "github.com/distribution/distribution/v3/cmd/registry")],
         ldflags: "-s -w",
         environment: &[],
         usual_seconds: 120,
@@ -121,10 +114,7 @@ pub const GO_MODULES: &[GoModule] = &[
         about: "kube-apiserver, kube-controller-manager, kubectl",
         binaries: &[
             binary("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-            binary(
-                "kube-controller-manager",
-                "k8s.io/kubernetes/cmd/kube-controller-manager",
-            ),
+            binary("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
             binary("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
         ],
         ldflags: KUBERNETES_LDFLAGS,
@@ -142,10 +132,7 @@ pub const GO_MODULES: &[GoModule] = &[
     GoModule {
         folder: "cosign3",
         about: "cosign 3.1.3",
-        binaries: &[binary(
-            "cosign3",
-            "github.com/sigstore/cosign/v3/cmd/cosign",
-        )],
+        binaries: &[binary("cosign3", "github.com/sigstore/cosign/v3/cmd/cosign")],
         ldflags: "-s -w",
         environment: &[],
         usual_seconds: 300,
@@ -153,10 +140,7 @@ pub const GO_MODULES: &[GoModule] = &[
     GoModule {
         folder: "cosign2",
         about: "cosign 2.6.5",
-        binaries: &[binary(
-            "cosign2",
-            "github.com/sigstore/cosign/v2/cmd/cosign",
-        )],
+        binaries: &[binary("cosign2", "github.com/sigstore/cosign/v2/cmd/cosign")],
         ldflags: "-s -w",
         environment: &[],
         usual_seconds: 180,
@@ -206,9 +190,7 @@ pub fn cache() -> Result<PathBuf, ToolError> {
     if let Some(folder) = named {
         return Ok(PathBuf::from(folder));
     }
-    let home = env::var_os("HOME")
-        .filter(|value| !value.is_empty())
-        .ok_or(ToolError::NoCache)?;
+    let home = env::var_os("HOME").filter(|value| !value.is_empty()).ok_or(ToolError::NoCache)?;
     Ok(PathBuf::from(home).join(".cache/banhbaoring"))
 }
 
@@ -227,9 +209,7 @@ impl GoModule {
             hash.update(format!("\0{} {}", binary.name, binary.package));
         }
         let folder = definition(self.folder);
-        hash_files(&mut hash, &folder, &|name| {
-            name == "go.mod" || name == "go.sum" || name.ends_with(".go")
-        })?;
+        hash_files(&mut hash, &folder, &|name| name == "go.mod" || name == "go.sum" || name.ends_with(".go"))?;
         located(self.folder, hash)
     }
 }
@@ -241,9 +221,7 @@ impl PythonEnvironment {
     /// When `requirements.txt` cannot be read or no cache folder is known.
     pub fn location(&self) -> Result<PathBuf, ToolError> {
         let mut hash = Sha256::new();
-        hash_files(&mut hash, &definition(self.folder), &|name| {
-            name == "requirements.txt"
-        })?;
+        hash_files(&mut hash, &definition(self.folder), &|name| name == "requirements.txt")?;
         located(self.folder, hash)
     }
 }
@@ -253,52 +231,24 @@ impl PythonEnvironment {
 /// # Errors
 /// [`ToolError::NotBuilt`] with the command that builds it; [`ToolError::Unknown`] for a name that is not on the list.
 pub fn find(name: &str) -> Result<PathBuf, ToolError> {
-    let given = env::var_os(TOOLS_VARIABLE)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
+    let given = env::var_os(TOOLS_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     find_in(name, given.as_deref())
 }
 
 fn find_in(name: &str, given: Option<&Path>) -> Result<PathBuf, ToolError> {
-    if let Some(path) = given
-        .map(|folder| folder.join(name))
-        .filter(|path| path.is_file())
-    {
+    if let Some(path) = given.map(|folder| folder.join(name)).filter(|path| path.is_file()) {
         return Ok(path);
     }
-    let built = if let Some(module) = GO_MODULES
-        .iter()
-        .find(|module| module.binaries.iter().any(|binary| binary.name == name))
-    {
+    let built = if let Some(module) = GO_MODULES.iter().find(|module| module.binaries.iter().any(|binary| binary.name == name)) {
         module.location()?.join(name)
-    } else if let Some(python) = PYTHON_ENVIRONMENTS
-        .iter()
-        .find(|python| python.commands.contains(&name))
-    {
+    } else if let Some(python) = PYTHON_ENVIRONMENTS.iter().find(|python| python.commands.contains(&name)) {
         python.location()?.join("bin").join(name)
     } else {
-        let mut known: Vec<_> = GO_MODULES
-            .iter()
-            .flat_map(|module| module.binaries.iter().map(|binary| binary.name))
-            .collect();
-        known.extend(
-            PYTHON_ENVIRONMENTS
-                .iter()
-                .flat_map(|python| python.commands),
-        );
-        return Err(ToolError::Unknown {
-            name: name.to_owned(),
-            known: known.join(", "),
-        });
+        let mut known: Vec<_> = GO_MODULES.iter().flat_map(|module| module.binaries.iter().map(|binary| binary.name)).collect();
+        known.extend(PYTHON_ENVIRONMENTS.iter().flat_map(|python| python.commands));
+        return Err(ToolError::Unknown { name: name.to_owned(), known: known.join(", ") });
     };
-    if built.is_file() {
-        Ok(built)
-    } else {
-        Err(ToolError::NotBuilt {
-            name: name.to_owned(),
-            path: built,
-        })
-    }
+    if built.is_file() { Ok(built) } else { Err(ToolError::NotBuilt { name: name.to_owned(), path: built }) }
 }
 
 fn located(folder: &str, hash: Sha256) -> Result<PathBuf, ToolError> {
@@ -308,19 +258,13 @@ fn located(folder: &str, hash: Sha256) -> Result<PathBuf, ToolError> {
 }
 
 /// Adds the matching files of a folder and the folders below it, in the order of their names.
-fn hash_files(
-    hash: &mut Sha256,
-    folder: &Path,
-    wanted: &dyn Fn(&str) -> bool,
-) -> Result<(), ToolError> {
+fn hash_files(hash: &mut Sha256, folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<(), ToolError> {
     let unreadable = |path: &Path| {
         let path = path.to_path_buf();
         move |source| ToolError::Unreadable { path, source }
     };
     let entries = fs::read_dir(folder).map_err(unreadable(folder))?;
-    let mut entries: Vec<_> = entries
-        .collect::<Result<_, _>>()
-        .map_err(unreadable(folder))?;
+    let mut entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(unreadable(folder))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
@@ -342,15 +286,8 @@ mod tests {
 
     #[test]
     fn every_listed_tool_has_a_definition_and_a_place_of_its_own() {
-        let mut places: Vec<_> = GO_MODULES
-            .iter()
-            .map(|module| module.location().expect(module.folder))
-            .collect();
-        places.extend(
-            PYTHON_ENVIRONMENTS
-                .iter()
-                .map(|python| python.location().expect(python.folder)),
-        );
+        let mut places: Vec<_> = GO_MODULES.iter().map(|module| module.location().expect(module.folder)).collect();
+        places.extend(PYTHON_ENVIRONMENTS.iter().map(|python| python.location().expect(python.folder)));
         let count = places.len();
         places.sort();
         places.dedup();
@@ -359,10 +296,7 @@ mod tests {
 
     #[test]
     fn a_tool_that_is_not_there_names_the_command_that_builds_it() {
-        let error = ToolError::NotBuilt {
-            name: "etcd".into(),
-            path: "/nowhere/etcd".into(),
-        };
+        let error = ToolError::NotBuilt { name: "etcd".into(), path: "/nowhere/etcd".into() };
         assert!(error.to_string().contains("cargo xtask tools"), "{error}");
     }
 
@@ -378,10 +312,7 @@ mod tests {
         let folder = env::temp_dir().join(format!("banhbaoring-tools-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join("etcd"), "").expect("a file");
-        assert_eq!(
-            find_in("etcd", Some(&folder)).expect("found"),
-            folder.join("etcd")
-        );
+        assert_eq!(find_in("etcd", Some(&folder)).expect("found"), folder.join("etcd"));
         if let Ok(path) = find_in("kubectl", Some(&folder)) {
             assert!(!path.starts_with(&folder));
         }

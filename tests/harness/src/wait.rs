@@ -50,11 +50,7 @@ pub enum Probe<T> {
 ///
 /// # Errors
 /// [`TimedOut`] with the last `Err` of the probe.
-pub async fn until<T, S, F, R>(
-    deadline: Duration,
-    what: impl Display,
-    mut probe: F,
-) -> Result<T, TimedOut>
+pub async fn until<T, S, F, R>(deadline: Duration, what: impl Display, mut probe: F) -> Result<T, TimedOut>
 where
     S: Display,
     F: FnMut() -> R,
@@ -76,11 +72,7 @@ where
 ///
 /// # Errors
 /// [`TimedOut`] when the time is up or the probe returned [`Probe::Never`].
-pub async fn until_decided<T, F, R>(
-    deadline: Duration,
-    what: impl Display,
-    mut probe: F,
-) -> Result<T, TimedOut>
+pub async fn until_decided<T, F, R>(deadline: Duration, what: impl Display, mut probe: F) -> Result<T, TimedOut>
 where
     F: FnMut() -> R,
     R: Future<Output = Probe<T>>,
@@ -96,23 +88,13 @@ where
             Ok(Probe::Ready(value)) => return Ok(value),
             Ok(Probe::NotYet(seen)) => saw = seen,
             Ok(Probe::Never(seen)) => {
-                return Err(TimedOut {
-                    what: what.to_string(),
-                    waited: start.elapsed(),
-                    tries,
-                    saw: seen,
-                });
+                return Err(TimedOut { what: what.to_string(), waited: start.elapsed(), tries, saw: seen });
             }
             Err(_) if tries > 1 => saw.push_str(" (and the last look did not end)"),
             Err(_) => {}
         }
         if start.elapsed() >= deadline {
-            return Err(TimedOut {
-                what: what.to_string(),
-                waited: start.elapsed(),
-                tries,
-                saw,
-            });
+            return Err(TimedOut { what: what.to_string(), waited: start.elapsed(), tries, saw });
         }
         tokio::time::sleep(pause.min(deadline.saturating_sub(start.elapsed()))).await;
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
@@ -139,23 +121,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_never_ends_does_not_outlive_the_deadline() {
-        let failed = until(
-            Duration::from_millis(50),
-            "an answer",
-            std::future::pending::<Result<(), String>>,
-        )
-        .await
-        .expect_err("it never ends");
+        let failed =
+            until(Duration::from_millis(50), "an answer", std::future::pending::<Result<(), String>>).await.expect_err("it never ends");
         assert!(failed.waited < Duration::from_secs(10), "{failed}");
     }
 
     #[tokio::test]
     async fn a_probe_that_can_no_longer_succeed_ends_the_wait_at_once() {
-        let failed = until_decided(Duration::from_secs(3600), "a dead server", async || {
-            Probe::<()>::Never("exit 1".into())
-        })
-        .await
-        .expect_err("it is dead");
+        let failed = until_decided(Duration::from_secs(3600), "a dead server", async || Probe::<()>::Never("exit 1".into()))
+            .await
+            .expect_err("it is dead");
         assert_eq!((failed.tries, failed.saw.as_str()), (1, "exit 1"));
     }
 }

@@ -1,10 +1,5 @@
 //! The harness itself: what it starts serves, and nothing of it is left behind.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
@@ -35,43 +30,24 @@ fn children_of(parent: u32) -> Vec<u32> {
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        status.lines().any(|line| {
-            line.strip_prefix("PPid:")
-                .is_some_and(|value| value.trim() == parent.to_string())
-        })
+        status.lines().any(|line| line.strip_prefix("PPid:").is_some_and(|value| value.trim() == parent.to_string()))
     })
     .collect()
 }
 
 #[tokio::test]
 async fn a_control_plane_serves_and_leaves_no_process_and_no_folder_behind() {
-    let plane = ControlPlane::start(Options {
-        audit: true,
-        ..Options::default()
-    })
-    .await
-    .expect("started");
+    let plane = ControlPlane::start(Options { audit: true, ..Options::default() }).await.expect("started");
     let namespace = plane.namespace("harness").await.expect("a namespace");
     let kubectl = plane.kubectl().expect("kubectl").in_namespace(&namespace);
-    kubectl
-        .apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: seen}\ndata: {by: kubectl}\n")
-        .await
-        .expect("applied");
+    kubectl.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: seen}\ndata: {by: kubectl}\n").await.expect("applied");
     let maps = Api::<ConfigMap>::namespaced(plane.client().await.expect("a client"), &namespace);
     let seen = maps.get("seen").await.expect("what kubectl applied");
     assert_eq!(seen.data.expect("data")["by"], "kubectl");
-    assert!(
-        plane
-            .audit_log()
-            .expect("audited")
-            .contains(r#""name":"seen""#)
-    );
+    assert!(plane.audit_log().expect("audited").contains(r#""name":"seen""#));
 
     let servers = [plane.etcd(), plane.apiserver(), plane.controller_manager()];
-    let pids: Vec<_> = servers
-        .into_iter()
-        .map(|server| server.expect("ours").pid())
-        .collect();
+    let pids: Vec<_> = servers.into_iter().map(|server| server.expect("ours").pid()).collect();
     let folder = plane.kubeconfig().parent().expect("a folder").to_path_buf();
     drop(plane);
     for pid in pids {
@@ -84,14 +60,8 @@ async fn a_control_plane_serves_and_leaves_no_process_and_no_folder_behind() {
 async fn role_based_access_is_enforced_for_a_service_account() {
     let plane = ControlPlane::shared().await.expect("shared");
     let namespace = plane.namespace("rbac").await.expect("a namespace");
-    let client = plane
-        .client_of(&namespace, "default")
-        .await
-        .expect("a client");
-    let refused = Api::<Secret>::namespaced(client, &namespace)
-        .list(&ListParams::default())
-        .await
-        .expect_err("it has no role");
+    let client = plane.client_of(&namespace, "default").await.expect("a client");
+    let refused = Api::<Secret>::namespaced(client, &namespace).list(&ListParams::default()).await.expect_err("it has no role");
     assert!(refused.to_string().contains("is forbidden"), "{refused}");
 }
 
@@ -109,54 +79,32 @@ async fn tests_share_one_control_plane_in_namespaces_of_their_own() {
 fn a_server_outlives_the_thread_that_asked_for_it_and_not_its_value() {
     let scratch = Scratch::new("sleep").expect("a folder");
     let folder = scratch.path().to_path_buf();
-    let server = std::thread::spawn(move || {
-        Launch::program("sleep", PathBuf::from("/bin/sleep"), &folder)
-            .args(["3600"])
-            .start()
-            .expect("started")
-    })
-    .join()
-    .expect("the thread ended");
+    let server =
+        std::thread::spawn(move || Launch::program("sleep", PathBuf::from("/bin/sleep"), &folder).args(["3600"]).start().expect("started"))
+            .join()
+            .expect("the thread ended");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    assert!(
-        runtime
-            .block_on(server.until_ended(Duration::from_millis(300)))
-            .is_err(),
-        "it was killed with its thread"
-    );
+    assert!(runtime.block_on(server.until_ended(Duration::from_millis(300))).is_err(), "it was killed with its thread");
     let pid = server.pid();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _held = server;
         panic!("a test that fails");
     }));
     assert!(panicked.is_err());
-    runtime
-        .block_on(until_gone(pid, SOON))
-        .expect("gone after a panic");
+    runtime.block_on(until_gone(pid, SOON)).expect("gone after a panic");
 }
 
 #[tokio::test]
 async fn a_killed_process_takes_its_servers_and_its_folders_along() {
-    let mut holder = Command::new(env!("CARGO_BIN_EXE_control-plane"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("started");
+    let mut holder =
+        Command::new(env!("CARGO_BIN_EXE_control-plane")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
     let mut line = String::new();
-    BufReader::new(holder.stdout.take().expect("a pipe"))
-        .read_line(&mut line)
-        .expect("a kubeconfig");
+    BufReader::new(holder.stdout.take().expect("a pipe")).read_line(&mut line).expect("a kubeconfig");
     let kubeconfig = PathBuf::from(line.trim());
-    let root = kubeconfig
-        .parent()
-        .and_then(|folder| folder.parent())
-        .expect("a root")
-        .to_path_buf();
+    let root = kubeconfig.parent().and_then(|folder| folder.parent()).expect("a root").to_path_buf();
     let children = children_of(holder.id());
     assert!(children.len() >= 3, "{children:?}");
-    ControlPlane::connect(kubeconfig)
-        .await
-        .expect("it serves others");
+    ControlPlane::connect(kubeconfig).await.expect("it serves others");
 
     holder.kill().expect("SIGKILL");
     holder.wait().expect("ended");
@@ -164,11 +112,7 @@ async fn a_killed_process_takes_its_servers_and_its_folders_along() {
         until_gone(pid, SOON).await.expect("gone");
     }
     wait::until(SOON, "the folder to be gone", || async {
-        if root.exists() {
-            Err(format!("{} is there", root.display()))
-        } else {
-            Ok(())
-        }
+        if root.exists() { Err(format!("{} is there", root.display())) } else { Ok(()) }
     })
     .await
     .expect("gone");
@@ -177,30 +121,16 @@ async fn a_killed_process_takes_its_servers_and_its_folders_along() {
 #[tokio::test]
 async fn a_registry_serves_asks_for_its_account_and_comes_back_after_an_outage() {
     let account = ("robot".to_owned(), "pass word".to_owned());
-    let registry = Registry::with(registry::Options {
-        account: Some(account),
-        tls: true,
-    })
-    .await
-    .expect("started");
-    let get = |headers: &'static [(&str, &str)]| {
-        registry
-            .http()
-            .send(reqwest::Method::GET, "/v2/_catalog", headers, None)
-    };
+    let registry = Registry::with(registry::Options { account: Some(account), tls: true }).await.expect("started");
+    let get = |headers: &'static [(&str, &str)]| registry.http().send(reqwest::Method::GET, "/v2/_catalog", headers, None);
     assert_eq!(get(&[]).await.expect("an answer").status.as_u16(), 401);
     let basic: &[(&str, &str)] = &[("Authorization", "Basic cm9ib3Q6cGFzcyB3b3Jk")];
-    assert_eq!(
-        get(basic).await.expect("an answer").body["repositories"],
-        serde_json::json!([])
-    );
+    assert_eq!(get(basic).await.expect("an answer").body["repositories"], serde_json::json!([]));
 
     let pid = registry.server().pid();
     registry.server().kill();
     until_gone(pid, SOON).await.expect("gone");
-    get(&[])
-        .await
-        .expect_err("nobody answers during the outage");
+    get(&[]).await.expect_err("nobody answers during the outage");
     registry.server().start_again().expect("started again");
     registry.until_ready().await.expect("serving again");
     let pid = registry.server().pid();
@@ -214,29 +144,11 @@ async fn the_referrers_registry_answers_the_referrers_api() {
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let manifest = serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "layers": [] });
     let headers = [("Content-Type", media_type)];
-    let pushed = registry
-        .http()
-        .send(
-            reqwest::Method::PUT,
-            "/v2/some/thing/manifests/one",
-            &headers,
-            Some(&manifest),
-        )
-        .await;
+    let pushed = registry.http().send(reqwest::Method::PUT, "/v2/some/thing/manifests/one", &headers, Some(&manifest)).await;
     assert_eq!(pushed.expect("an answer").status.as_u16(), 201);
     let path = format!("/v2/some/thing/referrers/sha256:{}", "0".repeat(64));
-    let answer = registry
-        .http()
-        .send(reqwest::Method::GET, &path, &[], None)
-        .await
-        .expect("an answer");
-    assert_eq!(
-        answer.body["manifests"],
-        serde_json::json!([]),
-        "{} {}",
-        answer.status,
-        answer.body
-    );
+    let answer = registry.http().send(reqwest::Method::GET, &path, &[], None).await.expect("an answer");
+    assert_eq!(answer.body["manifests"], serde_json::json!([]), "{} {}", answer.status, answer.body);
 }
 
 #[tokio::test]
@@ -268,10 +180,7 @@ cluster_addr = "https://{cluster}"
         key = "ab".repeat(32),
     );
     let file = scratch.write("config.hcl", config).expect("written");
-    let options = bao::Options {
-        api: format!("http://{}", port.address()),
-        ..Default::default()
-    };
+    let options = bao::Options { api: format!("http://{}", port.address()), ..Default::default() };
     let bao = Bao::start(&file, options.clone()).expect("started");
     bao.until_answering(SOON).await.expect("answering");
     let initialised = bao.initialise().await.expect("initialised");
@@ -283,9 +192,7 @@ cluster_addr = "https://{cluster}"
     drop(bao);
     until_gone(pid, SOON).await.expect("gone");
 
-    let file = scratch
-        .write("refused.hcl", "listener \"tcp\" {")
-        .expect("written");
+    let file = scratch.write("refused.hcl", "listener \"tcp\" {").expect("written");
     let bao = Bao::start(&file, options).expect("started");
     match bao.until_answering(SOON).await {
         Err(Error::NotReady(failed)) => {
@@ -301,24 +208,8 @@ async fn a_dev_bao_and_moto_do_what_a_seal_needs() {
     let (bao, moto) = tokio::join!(Bao::dev("root"), Moto::start());
     let (bao, moto) = (bao.expect("bao"), moto.expect("moto"));
     let body = serde_json::json!({ "type": "transit" });
-    bao.succeed(
-        reqwest::Method::POST,
-        "/v1/sys/mounts/transit",
-        Some("root"),
-        Some(&body),
-    )
-    .await
-    .expect("mounted");
-    let refused = bao
-        .send(reqwest::Method::GET, "/v1/sys/mounts", None, None)
-        .await
-        .expect("an answer");
+    bao.succeed(reqwest::Method::POST, "/v1/sys/mounts/transit", Some("root"), Some(&body)).await.expect("mounted");
+    let refused = bao.send(reqwest::Method::GET, "/v1/sys/mounts", None, None).await.expect("an answer");
     assert_eq!(refused.status.as_u16(), 403);
-    assert_eq!(
-        moto.create_kms_key("eu-central-1")
-            .await
-            .expect("a key")
-            .len(),
-        36
-    );
+    assert_eq!(moto.create_kms_key("eu-central-1").await.expect("a key").len(), 36);
 }

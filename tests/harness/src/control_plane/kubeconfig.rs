@@ -21,10 +21,7 @@ pub(super) fn with_token(server: &str, authority: &str, token: &str) -> String {
 
 /// The PEM of a certificate's DER.
 pub(super) fn certificate(der: &[u8]) -> String {
-    format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        STANDARD.encode(der)
-    )
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
 }
 
 fn file(server: &str, authority: &str, user: &Value) -> String {

@@ -36,27 +36,15 @@ pub(super) struct Servers {
 
 impl Servers {
     pub(super) async fn start(scratch: &Scratch, options: &Options) -> Result<Self> {
-        let (peer, store, secure, manager) =
-            (Port::take()?, Port::take()?, Port::take()?, Port::take()?);
+        let (peer, store, secure, manager) = (Port::take()?, Port::take()?, Port::take()?, Port::take()?);
         let etcd = start_etcd(scratch, &store, &peer)?;
         let authority = Authority::new("test-authority")?;
         let server = format!("https://{}", secure.address());
         let write_kubeconfig = |file: &str, user: &str, group: Option<&str>| -> Result<PathBuf> {
-            scratch.write(
-                file,
-                kubeconfig::with_certificate(
-                    &server,
-                    authority.certificate(),
-                    &authority.client(user, group)?,
-                ),
-            )
+            scratch.write(file, kubeconfig::with_certificate(&server, authority.certificate(), &authority.client(user, group)?))
         };
         let admin = write_kubeconfig("admin.kubeconfig", "admin", Some("system:masters"))?;
-        let manager_config = write_kubeconfig(
-            "controller-manager.kubeconfig",
-            "system:kube-controller-manager",
-            None,
-        )?;
+        let manager_config = write_kubeconfig("controller-manager.kubeconfig", "system:kube-controller-manager", None)?;
         scratch.write("ca.crt", authority.certificate())?;
         scratch.write("ca.key", authority.key())?;
         let accounts = Keys::new()?;
@@ -65,45 +53,17 @@ impl Servers {
 
         let base = format!("http://{}", store.address());
         let http = Http::new(base.as_str(), None)?;
-        etcd.until_ready(SERVES, "serving", || async {
-            http.succeed(reqwest::Method::GET, "/readyz", &[], None)
-                .await
-                .map(drop)
-        })
-        .await?;
+        etcd.until_ready(SERVES, "serving", || async { http.succeed(reqwest::Method::GET, "/readyz", &[], None).await.map(drop) }).await?;
 
         let audit = options.audit.then(|| scratch.path().join("audit.log"));
-        let apiserver = start_apiserver(
-            scratch,
-            &authority,
-            &secure,
-            &base,
-            audit.as_deref(),
-            options,
-        )?;
+        let apiserver = start_apiserver(scratch, &authority, &secure, &base, audit.as_deref(), options)?;
         let asking = client(load(&admin).await?).await?;
-        apiserver
-            .until_ready(SERVES, "ready (/readyz)", || readiness(&asking))
-            .await?;
+        apiserver.until_ready(SERVES, "ready (/readyz)", || readiness(&asking)).await?;
 
         // It gives up when it meets no API server.
-        let controller_manager = if options.without_controller_manager {
-            None
-        } else {
-            Some(start_controller_manager(
-                scratch,
-                &manager,
-                &manager_config,
-            )?)
-        };
-        Ok(Self {
-            controller_manager,
-            apiserver,
-            etcd,
-            audit,
-            admin,
-            _ports: vec![peer, store, secure, manager],
-        })
+        let controller_manager =
+            if options.without_controller_manager { None } else { Some(start_controller_manager(scratch, &manager, &manager_config)?) };
+        Ok(Self { controller_manager, apiserver, etcd, audit, admin, _ports: vec![peer, store, secure, manager] })
     }
 
     pub(super) fn admin_kubeconfig(&self) -> &Path {
@@ -113,14 +73,8 @@ impl Servers {
 
 /// One look at `/readyz`; the error is what it says.
 pub(super) async fn readiness(client: &Client) -> Result<(), String> {
-    let request = http::Request::get("/readyz?verbose")
-        .body(Vec::new())
-        .map_err(|error| error.to_string())?;
-    client
-        .request_text(request)
-        .await
-        .map(drop)
-        .map_err(|error| error.to_string())
+    let request = http::Request::get("/readyz?verbose").body(Vec::new()).map_err(|error| error.to_string())?;
+    client.request_text(request).await.map(drop).map_err(|error| error.to_string())
 }
 
 fn start_etcd(scratch: &Scratch, client: &Port, peer: &Port) -> Result<Server> {
@@ -153,14 +107,7 @@ fn start_apiserver(
 ) -> Result<Server> {
     let identity = authority.server(
         "kube-apiserver",
-        &[
-            "localhost",
-            "127.0.0.1",
-            FIRST_SERVICE,
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-        ],
+        &["localhost", "127.0.0.1", FIRST_SERVICE, "kubernetes", "kubernetes.default", "kubernetes.default.svc"],
     )?;
     let file = |name: &str| scratch.path().join(name).display().to_string();
     scratch.write("apiserver.crt", &identity.certificate)?;
@@ -176,10 +123,7 @@ fn start_apiserver(
         format!("--service-cluster-ip-range={SERVICE_RANGE}"),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={}", file("accounts.pub")),
-        format!(
-            "--service-account-signing-key-file={}",
-            file("accounts.key")
-        ),
+        format!("--service-account-signing-key-file={}", file("accounts.key")),
         // Endpoints must not be loopback addresses: nobody reaches this server through its Service.
         "--endpoint-reconciler-type=none".to_owned(),
         "--allow-privileged=true".to_owned(),
@@ -193,10 +137,7 @@ fn start_apiserver(
         arguments.push(format!("--audit-policy-file={}", policy.display()));
         arguments.push(format!("--audit-log-path={}", log.display()));
     }
-    Launch::tool("kube-apiserver", scratch.path())?
-        .args(arguments)
-        .args(options.apiserver_arguments.clone())
-        .start()
+    Launch::tool("kube-apiserver", scratch.path())?.args(arguments).args(options.apiserver_arguments.clone()).start()
 }
 
 fn start_controller_manager(scratch: &Scratch, port: &Port, kubeconfig: &Path) -> Result<Server> {
@@ -212,10 +153,7 @@ fn start_controller_manager(scratch: &Scratch, port: &Port, kubeconfig: &Path) -
             format!("--cert-dir={}", file("controller-manager")),
             "--leader-elect=false".to_owned(),
             "--use-service-account-credentials=true".to_owned(),
-            format!(
-                "--service-account-private-key-file={}",
-                file("accounts.key")
-            ),
+            format!("--service-account-private-key-file={}", file("accounts.key")),
             format!("--root-ca-file={}", file("ca.crt")),
             format!("--cluster-signing-cert-file={}", file("ca.crt")),
             format!("--cluster-signing-key-file={}", file("ca.key")),
