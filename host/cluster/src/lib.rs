@@ -28,4 +28,5 @@ pub use apply::{Applied, ApplyError, ComponentApplied, Dependencies, StepOutcome
 pub use client::Clients;
 pub use cluster::Cluster;
 pub use discovery::{Discovery, ServedKind};
+pub use observe::{Observed, ObserveError, Views};
 pub use inventory::{InventoryError, InventoryStore, StoredInventory};

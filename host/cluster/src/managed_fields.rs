@@ -13,8 +13,10 @@
 //! - Clearing `managedFields` (`[{}]`) removes our entry: drift. An apply on top makes it anew.
 //! - A `POST` leaves an `Update` entry beside the `Apply` entry that a later apply makes, and what it owns is never removed by an apply that
 //!   drops it. So nothing of ours is ever created by `POST`.
-//! - The entry is absent from objects whose `managedFields` somebody restored together with another value: forged metadata is believed. This needs
-//!   two deliberate writes by somebody who may write the object anyway; the next change of what is desired corrects it.
+//! - An object on which nobody owns a field (an empty ConfigMap without labels) has no `managedFields` at all; ours always carry labels.
+//! - `managedFields` that somebody saved before an edit and put back after it are believed: with two deliberate writes by somebody who may write the
+//!   object anyway, drift can be hidden until the next change of what is desired.
+//! - A body that does not fit the schema is answered 500 without a reason (see `request`), not 422.
 
 use serde_json::{Value, json};
 

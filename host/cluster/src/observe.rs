@@ -2,19 +2,22 @@
 //! whole objects only where readiness or a component needs them, trimmed at once. Judging what was seen is the planner's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec};
 use banhbaoring_api::plugin::NamespacedName;
-use banhbaoring_pipeline::contract::{Json, ObjectReference, ReadinessState};
+use banhbaoring_pipeline::contract::{HostIdentity, Json, ObjectReference, ReadinessState};
 use banhbaoring_pipeline::graph::Graph;
 use banhbaoring_pipeline::json::project;
-use banhbaoring_pipeline::observation::{ObservedChild, Readiness};
+use banhbaoring_pipeline::observation::{Observation, ObservedChild, Owner, Readiness};
 use banhbaoring_pipeline::plan::field_manager;
 use banhbaoring_pipeline::readiness::{needs_whole_object, readiness};
 use futures::StreamExt as _;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
+use crate::discovery::DiscoveryError;
+use crate::inventory::{InventoryError, StoredInventory};
 use crate::managed_fields::fields_hash;
 use crate::request::{Answer, ApiError, Endpoint, Seen};
 use crate::secret::material;
@@ -55,13 +58,62 @@ pub struct ObserveFailure {
     pub error: ApiError,
 }
 
+impl Observed {
+    /// Components of whose children something is not known, and why, as an [`Observation`] has it.
+    pub fn unobserved(&self) -> BTreeMap<String, String> {
+        let mut unobserved = BTreeMap::new();
+        for failure in &self.failures {
+            unobserved.entry(failure.component.clone()).or_insert_with(|| failure.to_string());
+        }
+        unobserved
+    }
+}
+
+/// Why nothing can be said of an owner.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// Its inventory cannot be read.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// It is not known what the cluster serves.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+}
+
 impl Cluster {
+    /// Step 1 for one owner: its inventory, its children and the cluster. Answers, results and material are the caller's to add.
+    ///
+    /// # Errors
+    /// The inventory or the list of served APIs cannot be read. A child that cannot be is in `unobserved`.
+    pub async fn observe(
+        &self,
+        owner: Owner,
+        views: &Views,
+        cluster_domain: &str,
+        host: &HostIdentity,
+    ) -> Result<(StoredInventory, Observation), ObserveError> {
+        let platform = self.discovery.platform(cluster_domain, host).await?;
+        let inventory = self.inventories.read(&owner.reference).await?;
+        let observed = self.observe_children(&inventory.spec, views).await;
+        let observation = Observation {
+            owner,
+            inventory: inventory.spec.clone(),
+            unobserved: observed.unobserved(),
+            children: observed.children,
+            platform,
+            kinds: self.discovery.kinds(),
+            now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            ..Observation::default()
+        };
+        Ok((inventory, observation))
+    }
+
     /// What exists of the children in `inventory`, intended ones included.
     pub async fn observe_children(&self, inventory: &InventorySpec, views: &Views) -> Observed {
         let mut observed = Observed::default();
-        let mut answers = futures::stream::iter(&inventory.children)
-            .map(|entry| async move { (entry, self.observe_child(entry, views).await) })
-            .buffer_unordered(PARALLEL);
+        let gets: Vec<_> =
+            inventory.children.iter().map(|entry| async move { (entry, self.observe_child(entry, views).await) }).collect();
+        let mut answers = futures::stream::iter(gets).buffer_unordered(PARALLEL);
         while let Some((entry, answer)) = answers.next().await {
             let reference = reference_of(entry);
             match answer {

@@ -59,16 +59,16 @@ impl Cluster {
         for prunes in plan.prune.chunk_by(|a, b| a.component == b.component) {
             let before = &*ledger;
             let failed = prunes.first().is_some_and(|prune| applied.has_failed(&prune.component));
-            let outcomes = futures::stream::iter(prunes)
+            let deletions: Vec<_> = prunes
+                .iter()
                 .map(|prune| async move {
                     if failed {
                         return (prune, PruneOutcome::Skipped("its component could not be applied".to_owned()));
                     }
                     (prune, self.prune_one(prune, before).await.unwrap_or_else(PruneOutcome::Failed))
                 })
-                .buffered(PARALLEL)
-                .collect::<Vec<_>>()
-                .await;
+                .collect();
+            let outcomes = futures::stream::iter(deletions).buffered(PARALLEL).collect::<Vec<_>>().await;
             for (prune, outcome) in outcomes {
                 if outcome == PruneOutcome::Gone {
                     ledger.forget(&prune.reference);

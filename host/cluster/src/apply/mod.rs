@@ -92,11 +92,9 @@ impl Cluster {
                 continue;
             }
             let before = &*ledger;
-            let mut done = futures::stream::iter(wave)
-                .map(|step| async move { (step, self.send(step, before).await) })
-                .buffer_unordered(PARALLEL)
-                .collect::<Vec<_>>()
-                .await;
+            // Made before the stream: a closure over borrowed steps inside of it would keep this future from being spawned.
+            let sends: Vec<_> = wave.into_iter().map(|step| async move { (step, self.send(step, before).await) }).collect();
+            let mut done = futures::stream::iter(sends).buffer_unordered(PARALLEL).collect::<Vec<_>>().await;
             done.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
             for (step, result) in done {
                 failed |= result.is_err();

@@ -162,11 +162,17 @@ impl Applied {
         let mut mishaps = Vec::new();
         for (name, component) in &self.components {
             let tell = |reason: &str, message: String, transient| Mishap { component: name.clone(), reason: reason.to_owned(), message, transient };
+            let mut told_skipped = component.failures().next().is_some();
             for step in &component.steps {
                 match &step.outcome {
                     StepOutcome::Written { .. } | StepOutcome::Absent => {}
                     StepOutcome::Leaving => mishaps.push(tell("Recreating", format!("{} waits for its predecessor to be gone", step.reference), true)),
-                    StepOutcome::Skipped(why) => mishaps.push(tell("NotApplied", format!("{} was not applied: {why}", step.reference), true)),
+                    // The failure tells why; what it held up is told once, and only where the failure is another component's.
+                    StepOutcome::Skipped(_) if told_skipped => {}
+                    StepOutcome::Skipped(why) => {
+                        told_skipped = true;
+                        mishaps.push(tell("NotApplied", format!("{} was not applied: {why}", step.reference), true));
+                    }
                     StepOutcome::Failed(error) => mishaps.push(tell(error.reason(), error.to_string(), error.is_transient())),
                 }
             }

@@ -146,11 +146,16 @@ impl ApiError {
         fields.sort();
         fields.dedup();
         // Values of a Secret that is refused must not travel on in a message.
-        let message = if target.resource == "secrets" && status.code == 422 {
-            status.reason.clone()
+        let message = if target.resource == "secrets" && matches!(status.code, 400 | 422 | 500) {
+            "the message may hold values of the Secret and is not shown".to_owned()
         } else {
             bounded(&status.message)
         };
+        if status.code == 500
+            && let Some(field) = malformed_field(&status.message)
+        {
+            return Self::Invalid { target: on, fields: vec![field], message };
+        }
         match status.code {
             401 | 403 => Self::Forbidden {
                 account: target.account.as_ref().map_or_else(|| "the host".to_owned(), |account| format!("service account {}/{}", account.namespace, account.name)),
@@ -178,6 +183,15 @@ impl ApiError {
             code => Self::Refused { target: on, code, message },
         }
     }
+}
+
+/// A body of server-side apply that does not fit the schema (another type, an unknown field, a key twice) is answered 500 without a reason, as if
+/// the server had failed. The field is between the object and the cause: `(ns/name; v1, Kind=ConfigMap): .data.key: expected string`.
+fn malformed_field(message: &str) -> Option<String> {
+    let is_ours = ["failed to create typed patch object (", "failed to convert new object ("].iter().any(|words| message.starts_with(words));
+    let (_, rest) = message.split_once("): ").filter(|_| is_ours)?;
+    let field = rest.strip_prefix('.').and_then(|rest| rest.split_once(": ")).map_or("an unnamed field", |(field, _)| field);
+    Some(bounded(field))
 }
 
 /// The API server has no reason code for it; these are the words of the built-in validations and of the CEL rules that people write.
@@ -208,5 +222,27 @@ impl From<DiscoveryError> for ApiError {
 impl From<ClientError> for ApiError {
     fn from(error: ClientError) -> Self {
         Self::Address { message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_body_is_the_plugins_fault_and_names_its_field() {
+        let message = "failed to create typed patch object (p/x; apps/v1, Kind=Deployment): .spec.template.spec.containers[name=\"c\"].env: duplicate entries for key [name=\"A\"]";
+        assert_eq!(malformed_field(message).as_deref(), Some("spec.template.spec.containers[name=\"c\"].env"));
+        assert_eq!(malformed_field("etcdserver: request timed out"), None);
+    }
+
+    #[test]
+    fn a_refused_secret_does_not_show_its_values() {
+        let target = Target { verb: "patch", resource: "secrets".into(), namespace: Some("n".into()), name: "s".into(), account: None };
+        let status = Status::failure("failed to create typed patch object (n/s; v1, Kind=Secret): .data.k: expected string, got &value{hunter2}", "").with_code(500);
+        let error = ApiError::from_client(&target, kube::Error::Api(status.boxed()));
+        assert_eq!(error.reason(), "Invalid");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!(error.to_string().contains("data.k"), "{error}");
     }
 }

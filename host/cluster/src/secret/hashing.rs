@@ -5,7 +5,7 @@ use banhbaoring_pipeline::contract::SecretEntry;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
-use rand::{CryptoRng, RngCore};
+use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
 use super::error::SecretError;
@@ -18,7 +18,7 @@ pub(super) fn hash(
     entry: &SecretEntry,
     spec: &Hash,
     values: &Values,
-    random: &mut (impl RngCore + CryptoRng),
+    random: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SecretError> {
     let value = values
         .get(&spec.of)

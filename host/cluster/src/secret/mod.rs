@@ -12,6 +12,8 @@ mod error;
 mod generate;
 mod hashing;
 pub(crate) mod material;
+#[cfg(test)]
+mod tests;
 mod text;
 mod write;
 mod x509;

@@ -5,7 +5,7 @@ use banhbaoring_pipeline::contract::SecretEntry;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
-use rand::{CryptoRng, RngCore};
+use rand::CryptoRng;
 
 use super::error::SecretError;
 use super::generate::{Foreign, Values, invalid};
@@ -15,7 +15,7 @@ const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const DIGITS: &str = "0123456789";
 const MAX_TEMPLATE: usize = 64 << 10;
 
-pub(super) fn bytes(entry: &SecretEntry, spec: &Bytes, random: &mut (impl RngCore + CryptoRng)) -> Result<Vec<u8>, SecretError> {
+pub(super) fn bytes(entry: &SecretEntry, spec: &Bytes, random: &mut impl CryptoRng) -> Result<Vec<u8>, SecretError> {
     if !(1..=4096).contains(&spec.length) {
         return Err(invalid(entry, format!("expected 1 to 4096 bytes, found {}", spec.length)));
     }
@@ -29,7 +29,7 @@ pub(super) fn bytes(entry: &SecretEntry, spec: &Bytes, random: &mut (impl RngCor
     })
 }
 
-pub(super) fn password(entry: &SecretEntry, spec: &Password, random: &mut (impl RngCore + CryptoRng)) -> Result<Vec<u8>, SecretError> {
+pub(super) fn password(entry: &SecretEntry, spec: &Password, random: &mut impl CryptoRng) -> Result<Vec<u8>, SecretError> {
     let asked = u64::from(spec.lower) + u64::from(spec.upper) + u64::from(spec.digits);
     if !(8..=256).contains(&spec.length) || asked > u64::from(spec.length) {
         return Err(invalid(entry, format!("expected 8 to 256 characters, at least the {asked} asked for, found {}", spec.length)));

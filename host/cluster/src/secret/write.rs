@@ -20,6 +20,7 @@ use crate::request::{Answer, ApiError, Endpoint, Seen};
 impl Cluster {
     pub(crate) async fn write_secret(&self, step: &Step, write: &SecretWrite, ledger: &Ledger) -> Result<Done, StepError> {
         let endpoint = self.endpoint(step, &step.reference).await?;
+        refuse_private_publications(&write.secret)?;
         let foreign = self.foreign(step, &write.secret, ledger).await?;
         let (answer, made, created) = if write.create {
             let restored = self.restored(step, &write.secret).await?;
@@ -134,16 +135,10 @@ impl Cluster {
         values: &Values,
         ledger: &Ledger,
     ) -> Result<Vec<(ObjectReference, Box<Written>)>, StepError> {
-        let public = generate::public(&write.secret)?;
         let mut by_name: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
         for publication in &write.secret.publish {
-            let refused = || SecretError::Spec {
-                key: publication.key.clone(),
-                generator: "publish".to_owned(),
-                message: "expected the key of a certificate or public key that this Secret's generators make".to_owned(),
-            };
-            let value = values.get(&publication.key).filter(|_| public.contains(&publication.key)).ok_or_else(refused)?;
-            let text = std::str::from_utf8(value).map_err(|_| refused())?;
+            let value = values.get(&publication.key).and_then(|value| std::str::from_utf8(value).ok());
+            let text = value.ok_or_else(|| not_public(&publication.key))?;
             by_name.entry(&publication.config_map).or_default().insert(&publication.config_map_key, text);
         }
         let mut published = Vec::new();
@@ -195,6 +190,23 @@ impl Cluster {
             created,
             ..Written::default()
         })
+    }
+}
+
+/// Whatever a plugin says, a ConfigMap only gets what the generators make public.
+fn refuse_private_publications(secret: &GeneratedSecret) -> Result<(), SecretError> {
+    let public = generate::public(secret)?;
+    match secret.publish.iter().find(|publication| !public.contains(&publication.key)) {
+        Some(publication) => Err(not_public(&publication.key)),
+        None => Ok(()),
+    }
+}
+
+fn not_public(key: &str) -> SecretError {
+    SecretError::Spec {
+        key: key.to_owned(),
+        generator: "publish".to_owned(),
+        message: "expected the key of a certificate or public key that this Secret's generators make".to_owned(),
     }
 }
 

@@ -1,9 +1,12 @@
 //! The host dies at the two places where it hurts; whoever comes next makes nothing twice and takes nothing that is not its own.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use banhbaoring_api::inventory::ChildEntry;
-use banhbaoring_cluster::StepOutcome;
 use banhbaoring_cluster::inventory::InventoryError;
-use banhbaoring_cluster::{ApplyError, Dependencies};
+use banhbaoring_cluster::{ApplyError, Dependencies, StepOutcome, StoredInventory, Views};
+use banhbaoring_testing::wait::until;
 use serde_json::json;
 
 use crate::support::{Fixture, outcomes, plan, refused, written};
@@ -84,4 +87,56 @@ async fn a_host_that_no_longer_leads_sends_nothing() {
     let refused = fixture.cluster.apply(&plan(vec![fixture.create(fixture.config_map("b", "1"))], Vec::new()), &Dependencies::new(), stale).await;
     assert!(matches!(refused, Err(ApplyError::Inventory(InventoryError::Superseded { .. }))), "{refused:?}");
     assert!(!fixture.exists("configmap", "b").await);
+}
+
+#[tokio::test]
+async fn a_host_killed_again_and_again_makes_nothing_twice() {
+    let fixture = Fixture::new("crash").await;
+    let names: Vec<String> = (0..12).map(|n| format!("child-{n}")).collect();
+    let missing = |inventory: &StoredInventory| {
+        let is_known = |name: &String| inventory.spec.children.iter().any(|entry| entry.name == *name && entry.uid.is_some());
+        plan(names.iter().filter(|name| !is_known(name)).map(|name| fixture.create(fixture.config_map(name, "1"))).collect(), Vec::new())
+    };
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let seed = std::process::id();
+    for kill in 0..20_u32 {
+        let cluster = fixture.restarted().await;
+        let inventory = cluster.inventories.read(&fixture.owner).await.unwrap();
+        let plan = missing(&inventory);
+        let running = tokio::spawn(async move {
+            let views = Views::new();
+            cluster.observe_children(&inventory.spec, &views).await;
+            cluster.apply(&plan, &Dependencies::new(), inventory).await.map(|_| ())
+        });
+        // Somewhere between the first write and the last; the point differs from kill to kill.
+        tokio::time::sleep(Duration::from_millis(u64::from((seed ^ kill.wrapping_mul(2_654_435_761)) % 60))).await;
+        running.abort();
+        let _ = running.await;
+        for (name, uid) in children(&fixture).await {
+            assert_eq!(seen.entry(name.clone()).or_insert_with(|| uid.clone()), &uid, "seed {seed}, kill {kill}: {name} was made twice");
+        }
+    }
+    // What a killed host had sent may still arrive.
+    let applied = until(Duration::from_secs(30), "the last pass", async || {
+        let inventory = fixture.inventory().await;
+        let last = missing(&inventory);
+        fixture.cluster.apply(&last, &Dependencies::new(), inventory).await.map_err(|error| error.to_string())
+    })
+    .await
+    .expect("nobody else writes");
+    assert_eq!(applied.mishaps(), [], "seed {seed}");
+    let live = children(&fixture).await;
+    assert_eq!(live.keys().collect::<Vec<_>>(), names.iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    for (name, uid) in &live {
+        assert_eq!(fixture.entry(name).await.uid.as_ref(), Some(uid));
+        assert_eq!(seen.get(name).unwrap_or(uid), uid);
+    }
+}
+
+async fn children(fixture: &Fixture) -> BTreeMap<String, String> {
+    let selector = format!("banhbaoring.io/owner-uid={}", fixture.owner.uid);
+    let template = r"{range .items[*]}{.metadata.name} {.metadata.uid}{'\n'}{end}".replace('\'', "\"");
+    let output = format!("jsonpath={template}");
+    let text = fixture.kubectl.run(&["get", "configmaps", "-l", &selector, "-o", &output]).await.unwrap();
+    text.lines().filter_map(|line| line.split_once(' ')).map(|(name, uid)| (name.to_owned(), uid.to_owned())).collect()
 }

@@ -41,7 +41,7 @@ async fn a_second_writer_is_told_that_it_no_longer_leads() {
 async fn what_does_not_fit_is_refused_before_it_is_sent() {
     let fixture = Fixture::new("inventory").await;
     let mut inventory = fixture.inventory().await;
-    inventory.spec.children = (0..3000).map(|n| ChildEntry { name: format!("{n:0>250}"), ..ChildEntry::default() }).collect();
+    inventory.spec.children = (0..5000).map(|n| ChildEntry { name: format!("{n:0>250}"), ..ChildEntry::default() }).collect();
     assert!(matches!(fixture.cluster.inventories.write(&mut inventory).await, Err(InventoryError::TooLarge { .. })));
 }
 

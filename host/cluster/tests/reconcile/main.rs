@@ -7,5 +7,7 @@ mod support;
 mod apply;
 mod crash;
 mod inventory;
+mod kinds;
 mod ownership;
 mod prune;
+mod secrets;

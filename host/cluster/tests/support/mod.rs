@@ -1,5 +1,5 @@
 //! What the cluster tests share: a namespace of one's own with an owner, an account for the plugin, and plans made by hand.
-#![allow(dead_code, reason = "every test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "every test binary is a crate of its own and uses its own part")]
 
 use std::collections::BTreeSet;
 
