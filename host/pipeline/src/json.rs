@@ -9,4 +9,4 @@ mod pointer;
 
 pub use canonical::{canonical, hash, write_canonical};
 pub use parse::{JsonError, Limits, parse};
-pub use pointer::{get, project, push_token, remove, tokens};
+pub use pointer::{get, project, push_token, remove_pointer, tokens};

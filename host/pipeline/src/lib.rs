@@ -31,6 +31,8 @@ pub mod plugins;
 pub mod readiness;
 pub mod render;
 pub mod report;
+#[cfg(test)]
+mod sample;
 
 pub use admit::{Permitted, admit};
 pub use graph::{Graph, compose};

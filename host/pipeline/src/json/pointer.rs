@@ -14,7 +14,7 @@ pub fn project<'p>(value: &Value, pointers: impl IntoIterator<Item = &'p String>
 }
 
 /// Takes away what lies at a pointer. The empty pointer takes all and leaves null; an item taken from an array moves the later ones up.
-pub fn remove(value: &mut Value, pointer: &str) -> Option<Value> {
+pub fn remove_pointer(value: &mut Value, pointer: &str) -> Option<Value> {
     let Some((parent, token)) = pointer.rsplit_once('/') else {
         return pointer.is_empty().then(|| value.take());
     };
@@ -67,10 +67,10 @@ mod tests {
     #[test]
     fn removing_takes_only_what_the_pointer_names() {
         let mut value = json!({"a": {"b/c": 1, "d": 2}, "e": [5, 6]});
-        assert_eq!(remove(&mut value, "/a/b~1c"), Some(json!(1)));
-        assert_eq!(remove(&mut value, "/e/0"), Some(json!(5)));
+        assert_eq!(remove_pointer(&mut value, "/a/b~1c"), Some(json!(1)));
+        assert_eq!(remove_pointer(&mut value, "/e/0"), Some(json!(5)));
         for absent in ["/a/x", "/e/01", "/e/7", "/x/y", "a", "/a/d/z"] {
-            assert_eq!(remove(&mut value, absent), None, "{absent}");
+            assert_eq!(remove_pointer(&mut value, absent), None, "{absent}");
         }
         assert_eq!(value, json!({"a": {"d": 2}, "e": [6]}));
     }

@@ -15,6 +15,7 @@ use crate::render::{Desired, Outcome};
 
 pub use phase::Phase;
 pub use state::{ComponentReport, ComponentState};
+pub use status::RESERVED;
 
 /// What went wrong while a component's steps were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
