@@ -91,7 +91,9 @@ impl Clients {
 
 fn impersonating(host: &Client, account: &NamespacedName) -> Result<Client, ClientError> {
     let named = |name: &str| {
-        !name.is_empty() && name.len() <= 253 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+        !name.is_empty()
+            && name.len() <= 253
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
     };
     let shown = || ClientError::Account(format!("{}/{}", account.namespace, account.name));
     if !named(&account.namespace) || !named(&account.name) {

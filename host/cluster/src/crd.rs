@@ -30,7 +30,9 @@ pub enum CrdError {
         found: String,
     },
     /// Somebody else installed one of that name.
-    #[error("definition {name} exists and was not installed for plugin {plugin} ({found}); remove it, or let the plugin bring another kind")]
+    #[error(
+        "definition {name} exists and was not installed for plugin {plugin} ({found}); remove it, or let the plugin bring another kind"
+    )]
     KindConflict {
         /// Name of the definition.
         name: String,
@@ -163,7 +165,8 @@ impl Cluster {
 fn reference(crd: &Json) -> Result<ObjectReference, CrdError> {
     let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let found = format!("{} {} {:?}", text("/apiVersion"), text("/kind"), text("/metadata/name"));
-    if text("/apiVersion") != "apiextensions.k8s.io/v1" || text("/kind") != "CustomResourceDefinition" || text("/metadata/name").is_empty() {
+    if text("/apiVersion") != "apiextensions.k8s.io/v1" || text("/kind") != "CustomResourceDefinition" || text("/metadata/name").is_empty()
+    {
         return Err(CrdError::NotADefinition { found });
     }
     Ok(ObjectReference {

@@ -14,7 +14,9 @@ const MAX_BYTES: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
     /// Somebody else wrote it since it was read: another instance of the host leads.
-    #[error("inventory {name} was written by somebody else since it was read; this instance no longer leads, or was restarted: read it again")]
+    #[error(
+        "inventory {name} was written by somebody else since it was read; this instance no longer leads, or was restarted: read it again"
+    )]
     Superseded {
         /// Name of the object.
         name: String,
@@ -77,12 +79,7 @@ impl StoredInventory {
     }
 
     fn from_object(object: Inventory) -> Self {
-        Self {
-            name: object.name_any(),
-            resource_version: object.resource_version(),
-            written: Some(object.spec.clone()),
-            spec: object.spec,
-        }
+        Self { name: object.name_any(), resource_version: object.resource_version(), written: Some(object.spec.clone()), spec: object.spec }
     }
 }
 
@@ -136,7 +133,8 @@ impl InventoryStore {
             return Err(InventoryError::TooLarge { name, bytes });
         }
         let mut object = Inventory::new(&name, stored.spec.clone());
-        object.metadata = ObjectMeta { name: Some(name.clone()), resource_version: stored.resource_version.clone(), ..ObjectMeta::default() };
+        object.metadata =
+            ObjectMeta { name: Some(name.clone()), resource_version: stored.resource_version.clone(), ..ObjectMeta::default() };
         let answer = match stored.resource_version {
             None => request::within(&self.target("create", &name), self.api.create(&PostParams::default(), &object)).await,
             Some(_) => request::within(&self.target("update", &name), self.api.replace(&name, &PostParams::default(), &object)).await,

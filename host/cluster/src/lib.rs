@@ -6,10 +6,7 @@
 //! apply     intents → inventory · writes · prune → inventory      at most two writes besides those of the objects
 //! ```
 //! What is decided here is only how a write is made safely; what is written was decided by `banhbaoring-pipeline`. No product is named here.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod apply;
 pub mod client;
@@ -28,5 +25,5 @@ pub use apply::{Applied, ApplyError, ComponentApplied, Dependencies, StepOutcome
 pub use client::Clients;
 pub use cluster::Cluster;
 pub use discovery::{Discovery, ServedKind};
-pub use observe::{Observed, ObserveError, Views};
 pub use inventory::{InventoryError, InventoryStore, StoredInventory};
+pub use observe::{ObserveError, Observed, Views};

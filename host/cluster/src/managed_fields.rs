@@ -58,9 +58,9 @@ pub fn fields_hash(managed_fields: &[Value], manager: &str, exclusive: &[String]
 
 /// Whether `manager` has applied the object (operation `Apply` on the main resource).
 pub fn has_applied(managed_fields: &[Value], manager: &str) -> bool {
-    managed_fields.iter().any(|entry| {
-        text(entry, "manager") == manager && text(entry, "operation") == "Apply" && text(entry, "subresource").is_empty()
-    })
+    managed_fields
+        .iter()
+        .any(|entry| text(entry, "manager") == manager && text(entry, "operation") == "Apply" && text(entry, "subresource").is_empty())
 }
 
 /// What one entry owns at a pointer, as `fieldsV1`. A number in the pointer stands for the whole list that it indexes.

@@ -15,6 +15,7 @@ use banhbaoring_pipeline::readiness::{needs_whole_object, readiness};
 use futures::StreamExt as _;
 use serde_json::Value;
 
+use crate::apply::INTENT_ANNOTATION;
 use crate::cluster::Cluster;
 use crate::discovery::DiscoveryError;
 use crate::inventory::{InventoryError, StoredInventory};
@@ -111,8 +112,11 @@ impl Cluster {
     /// What exists of the children in `inventory`, intended ones included.
     pub async fn observe_children(&self, inventory: &InventorySpec, views: &Views) -> Observed {
         let mut observed = Observed::default();
-        let gets: Vec<_> =
-            inventory.children.iter().map(|entry| async move { (entry, self.observe_child(entry, views).await) }).collect();
+        let gets: Vec<_> = inventory
+            .children
+            .iter()
+            .map(|entry| async move { (entry, self.observe_child(entry, &inventory.owner.uid, views).await) })
+            .collect();
         let mut answers = futures::stream::iter(gets).buffer_unordered(PARALLEL);
         while let Some((entry, answer)) = answers.next().await {
             let reference = reference_of(entry);
@@ -128,7 +132,7 @@ impl Cluster {
         observed
     }
 
-    async fn observe_child(&self, entry: &ChildEntry, views: &Views) -> Result<Option<ObservedChild>, ApiError> {
+    async fn observe_child(&self, entry: &ChildEntry, owner_uid: &str, views: &Views) -> Result<Option<ObservedChild>, ApiError> {
         let reference = reference_of(entry);
         // A Secret's value is never read to learn how it fares.
         let is_secret = reference.group().is_empty() && reference.kind == "Secret";
@@ -138,7 +142,7 @@ impl Cluster {
         let Some(object) = endpoint.get(if whole { Answer::Whole } else { Answer::Metadata }).await? else {
             return Ok(None);
         };
-        Ok(Some(trimmed(entry, &object, pointers, whole)))
+        Ok(Some(trimmed(entry, owner_uid, &object, pointers, whole)))
     }
 
     /// Salted hashes of values of Secrets that the host did not make: `wanted` holds `secret/key`, or `secret` for all of it. What is not there is
@@ -164,7 +168,9 @@ impl Cluster {
             let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(account), &reference).await?;
             if let Some(secret) = endpoint.get(Answer::Whole).await? {
                 let hashes = material::hashes_of(&secret);
-                let hashes = hashes.into_iter().map(|(key, hash)| if key.is_empty() { (name.to_owned(), hash) } else { (format!("{name}/{key}"), hash) });
+                let hashes = hashes
+                    .into_iter()
+                    .map(|(key, hash)| if key.is_empty() { (name.to_owned(), hash) } else { (format!("{name}/{key}"), hash) });
                 found.extend(hashes.filter(|(wanted_as, _)| wanted.contains(wanted_as)));
             }
         }
@@ -172,7 +178,7 @@ impl Cluster {
     }
 }
 
-fn trimmed(entry: &ChildEntry, object: &Value, pointers: Option<&BTreeSet<String>>, whole: bool) -> ObservedChild {
+fn trimmed(entry: &ChildEntry, owner_uid: &str, object: &Value, pointers: Option<&BTreeSet<String>>, whole: bool) -> ObservedChild {
     let seen = Seen::of(object);
     let readiness = if whole {
         readiness(object)
@@ -181,12 +187,21 @@ fn trimmed(entry: &ChildEntry, object: &Value, pointers: Option<&BTreeSet<String
     } else {
         state(ReadinessState::Ready, "Exists", "")
     };
+    // Of an object whose creation was only intended, the owner reference proves nothing, and a kept or foreign-namespace one has none: the token
+    // tells whether it is the one that we made.
+    let controller = match (&entry.uid, &entry.intent) {
+        (None, Some(intent)) => {
+            let token = seen.annotations.get(INTENT_ANNOTATION).and_then(Value::as_str);
+            (token == Some(intent)).then(|| owner_uid.to_owned())
+        }
+        _ => seen.controller,
+    };
     ObservedChild {
         reference: reference_of(entry),
         fields_hash: fields_hash(&seen.managed_fields, &field_manager(&entry.component), &entry.exclusive),
         uid: seen.uid,
         resource_version: seen.resource_version,
-        controller: seen.controller,
+        controller,
         deleting: seen.deleting,
         readiness,
         fields: pointers.map_or_else(|| Json::Object(serde_json::Map::new()), |pointers| project(object, pointers)),

@@ -135,7 +135,14 @@ impl Endpoint {
         format!("/{root}/{}{namespace}/{}/{}", self.kind.api_version, self.kind.plural, self.name)
     }
 
-    async fn send(&self, verb: &'static str, query: &str, headers: &[(&str, &str)], method: Method, body: Vec<u8>) -> Result<Value, ApiError> {
+    async fn send(
+        &self,
+        verb: &'static str,
+        query: &str,
+        headers: &[(&str, &str)],
+        method: Method,
+        body: Vec<u8>,
+    ) -> Result<Value, ApiError> {
         let target = self.target(verb);
         let mut request = Request::builder().method(method).uri(format!("{}{query}", self.path()));
         for (name, value) in headers {
@@ -157,7 +164,10 @@ impl Endpoint {
 
     /// Server-side apply, forced and strictly validated.
     pub(crate) async fn apply(&self, manifest: &Value, manager: &str, answer: Answer) -> Result<Value, ApiError> {
-        let manager: String = manager.bytes().map(|b| if b.is_ascii_alphanumeric() || b == b'-' { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+        let manager: String = manager
+            .bytes()
+            .map(|b| if b.is_ascii_alphanumeric() || b == b'-' { char::from(b).to_string() } else { format!("%{b:02X}") })
+            .collect();
         let query = format!("?fieldManager={manager}&force=true&fieldValidation=Strict");
         let body = serde_json::to_vec(manifest).map_err(|_| ApiError::Unreadable { target: self.target("patch").to_string() })?;
         self.send("patch", &query, &[("accept", answer.accept()), ("content-type", APPLY)], Method::PATCH, body).await

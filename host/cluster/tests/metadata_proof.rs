@@ -34,7 +34,8 @@ fn read(object: Value) -> Applied {
 
 async fn api(fixture: &Fixture, manifest: &Value) -> Api<DynamicObject> {
     let client = fixture.plane.client().await.expect("a client");
-    let (group, version) = manifest["apiVersion"].as_str().unwrap().split_once('/').unwrap_or(("", manifest["apiVersion"].as_str().unwrap()));
+    let (group, version) =
+        manifest["apiVersion"].as_str().unwrap().split_once('/').unwrap_or(("", manifest["apiVersion"].as_str().unwrap()));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, manifest["kind"].as_str().unwrap()));
     Api::namespaced_with(client, &fixture.namespace, &resource)
 }
@@ -59,7 +60,9 @@ async fn now(fixture: &Fixture, manifest: &Value) -> Applied {
 async fn next_second() {
     let seconds = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let before = seconds();
-    until(Duration::from_secs(5), "the next second", async || if seconds() > before { Ok(()) } else { Err("the same") }).await.expect("time goes on");
+    until(Duration::from_secs(5), "the next second", async || if seconds() > before { Ok(()) } else { Err("the same") })
+        .await
+        .expect("time goes on");
 }
 
 fn deployment() -> Value {
@@ -97,7 +100,10 @@ async fn mutate_config_maps(fixture: &Fixture) {
     fixture.kubectl.apply(&format!("{policy}\n---\n{binding}")).await.expect("the policy");
     until(Duration::from_secs(30), "the policy to be in force", async || {
         let probe = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mutated"}, "data": {"owned": "desired"}});
-        let seen = fixture.kubectl.run_with_input(&["create", "--dry-run=server", "-o", "jsonpath={.data.owned}", "-f", "-"], &probe.to_string()).await;
+        let seen = fixture
+            .kubectl
+            .run_with_input(&["create", "--dry-run=server", "-o", "jsonpath={.data.owned}", "-f", "-"], &probe.to_string())
+            .await;
         match seen {
             Ok(value) if value == "mutated" => Ok(()),
             other => Err(format!("{other:?}")),
@@ -156,13 +162,21 @@ async fn every_foreign_change_of_an_owned_field_shows() {
     let edits: &[(&str, &[&str], &str)] = &[
         ("merge patch", &["patch", "deployment", "web", "--type=merge", "-p", r#"{"spec":{"replicas":5}}"#], ""),
         ("strategic patch", &["set", "image", "deployment/web", "c=registry.test/evil:1"], ""),
-        ("JSON patch", &["patch", "deployment", "web", "--type=json", "-p", r#"[{"op":"remove","path":"/spec/template/spec/containers/0/env"}]"#], ""),
+        (
+            "JSON patch",
+            &["patch", "deployment", "web", "--type=json", "-p", r#"[{"op":"remove","path":"/spec/template/spec/containers/0/env"}]"#],
+            "",
+        ),
         ("scale", &["scale", "deployment", "web", "--replicas=7"], ""),
         ("label", &["label", "--overwrite", "deployment", "web", "a=2"], ""),
         ("label removed", &["label", "deployment", "web", "a-"], ""),
         ("forced apply", &["apply", "--server-side", "--force-conflicts", "--field-manager=other", "-f", "-"], &forced),
         ("managedFields cleared", &["patch", "deployment", "web", "--type=merge", "-p", r#"{"metadata":{"managedFields":[{}]}}"#], ""),
-        ("our own name", &["patch", "deployment", "web", "--field-manager=banhbaoring/database", "--type=merge", "-p", r#"{"spec":{"replicas":4}}"#], ""),
+        (
+            "our own name",
+            &["patch", "deployment", "web", "--field-manager=banhbaoring/database", "--type=merge", "-p", r#"{"spec":{"replicas":4}}"#],
+            "",
+        ),
     ];
     for (edit, arguments, input) in edits {
         let before = apply(&fixture, &manifest).await;
@@ -212,7 +226,15 @@ async fn foreign_additions_and_status_do_not_show() {
         &["label", "deployment", "web", "extra=1"],
         &["annotate", "deployment", "web", "extra=1"],
         &["patch", "deployment", "web", "-p", extra],
-        &["patch", "deployment", "web", "--subresource=status", "--type=merge", "-p", r#"{"status":{"readyReplicas":0,"collisionCount":1}}"#],
+        &[
+            "patch",
+            "deployment",
+            "web",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            r#"{"status":{"readyReplicas":0,"collisionCount":1}}"#,
+        ],
         &["patch", "deployment", "web", "--type=merge", "-p", r#"{"spec":{"replicas":2}}"#],
     ];
     for addition in additions {

@@ -106,6 +106,8 @@ impl Ledger {
                     Write::Object(write) => (&write.desired_hash, write.exclusive.as_slice()),
                     Write::Secret(write) => (&write.desired_hash, &[][..]),
                 };
+                // Without the hash of what is desired the planner sends it again.
+                let desired_hash = written.publish_failed.is_none().then_some(desired_hash.as_str());
                 self.learn(step, &step.reference, written, desired_hash, exclusive);
                 for (config_map, written) in &written.published {
                     self.learn(step, config_map, written, desired_hash, &[]);
@@ -117,14 +119,14 @@ impl Ledger {
         }
     }
 
-    fn learn(&mut self, step: &Step, reference: &ObjectReference, written: &Written, desired_hash: &str, exclusive: &[String]) {
+    fn learn(&mut self, step: &Step, reference: &ObjectReference, written: &Written, desired_hash: Option<&str>, exclusive: &[String]) {
         let entry = self.entry_mut(step, reference);
         entry.api_version.clone_from(&reference.api_version);
         entry.component.clone_from(&step.component);
         entry.account = account_text(&step.account);
         entry.uid = Some(written.uid.clone());
         entry.intent = None;
-        entry.desired_hash = Some(desired_hash.to_owned());
+        entry.desired_hash = desired_hash.map(ToOwned::to_owned);
         entry.fields_hash.clone_from(&written.fields_hash);
         entry.exclusive = exclusive.to_vec();
         entry.keep = step.keep;

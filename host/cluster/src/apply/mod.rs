@@ -31,8 +31,8 @@ use crate::inventory::{InventoryError, StoredInventory};
 
 pub(crate) use ledger::{Ledger, published_to};
 pub(crate) use object::{INTENT_ANNOTATION, claim, creation, set_metadata};
-pub(crate) use outcome::{Done, Written};
 pub use outcome::{Applied, ComponentApplied, StepError, StepOutcome, StepResult};
+pub(crate) use outcome::{Done, Written};
 
 /// Writes of one owner that are under way at a time.
 const PARALLEL: usize = 8;
@@ -97,8 +97,13 @@ impl Cluster {
             let mut done = futures::stream::iter(sends).buffer_unordered(PARALLEL).collect::<Vec<_>>().await;
             done.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
             for (step, result) in done {
-                failed |= result.is_err();
-                if let Err(error) = &result {
+                let error = match &result {
+                    Ok(Done::Written(written)) => written.publish_failed.as_ref(),
+                    Ok(Done::Absent | Done::Leaving) => None,
+                    Err(error) => Some(error),
+                };
+                failed |= error.is_some();
+                if let Some(error) = error {
                     tracing::warn!(component = step.component, object = %step.reference, reason = error.reason(), "a write was refused");
                 }
                 ledger.record(step, &result);

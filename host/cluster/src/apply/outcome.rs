@@ -24,6 +24,8 @@ pub(crate) struct Written {
     pub(crate) renew_at: Option<i64>,
     /// ConfigMaps that a Secret was published to.
     pub(crate) published: Vec<(ObjectReference, Box<Written>)>,
+    /// The Secret was written and its publication was not.
+    pub(crate) publish_failed: Option<StepError>,
 }
 
 /// How a step ended.
@@ -161,12 +163,19 @@ impl Applied {
     pub fn mishaps(&self) -> Vec<Mishap> {
         let mut mishaps = Vec::new();
         for (name, component) in &self.components {
-            let tell = |reason: &str, message: String, transient| Mishap { component: name.clone(), reason: reason.to_owned(), message, transient };
+            let tell = |reason: &str, message: String, transient| Mishap {
+                component: name.clone(),
+                reason: reason.to_owned(),
+                message,
+                transient,
+            };
             let mut told_skipped = component.failures().next().is_some();
             for step in &component.steps {
                 match &step.outcome {
                     StepOutcome::Written { .. } | StepOutcome::Absent => {}
-                    StepOutcome::Leaving => mishaps.push(tell("Recreating", format!("{} waits for its predecessor to be gone", step.reference), true)),
+                    StepOutcome::Leaving => {
+                        mishaps.push(tell("Recreating", format!("{} waits for its predecessor to be gone", step.reference), true))
+                    }
                     // The failure tells why; what it held up is told once, and only where the failure is another component's.
                     StepOutcome::Skipped(_) if told_skipped => {}
                     StepOutcome::Skipped(why) => {
@@ -201,6 +210,9 @@ impl Applied {
 
     pub(super) fn record(&mut self, step: &Step, result: Result<Done, StepError>) {
         let outcome = match result {
+            Ok(Done::Written(written)) if written.publish_failed.is_some() => {
+                written.publish_failed.map_or(StepOutcome::Absent, StepOutcome::Failed)
+            }
             Ok(Done::Written(written)) => {
                 StepOutcome::Written { uid: written.uid, resource_version: written.resource_version, created: written.created }
             }

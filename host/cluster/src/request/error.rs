@@ -32,7 +32,9 @@ pub enum ApiError {
         message: String,
     },
     /// RBAC or an admission policy does not allow it.
-    #[error("{account} may not {verb} {resource} in {namespace}: {message}; bind a role that allows it to the account, or narrow what the plugin asks for")]
+    #[error(
+        "{account} may not {verb} {resource} in {namespace}: {message}; bind a role that allows it to the account, or narrow what the plugin asks for"
+    )]
     Forbidden {
         /// `service account namespace/name`, or `the host`.
         account: String,
@@ -46,7 +48,9 @@ pub enum ApiError {
         message: String,
     },
     /// A field cannot be changed once it is set.
-    #[error("{target}: {field} cannot be changed once it is set ({message}); change it back, or delete the object by hand if it may be lost")]
+    #[error(
+        "{target}: {field} cannot be changed once it is set ({message}); change it back, or delete the object by hand if it may be lost"
+    )]
     ImmutableField {
         /// The request.
         target: String,
@@ -158,7 +162,10 @@ impl ApiError {
         }
         match status.code {
             401 | 403 => Self::Forbidden {
-                account: target.account.as_ref().map_or_else(|| "the host".to_owned(), |account| format!("service account {}/{}", account.namespace, account.name)),
+                account: target
+                    .account
+                    .as_ref()
+                    .map_or_else(|| "the host".to_owned(), |account| format!("service account {}/{}", account.namespace, account.name)),
                 verb: target.verb.to_owned(),
                 resource: target.resource.clone(),
                 namespace: target.namespace.as_ref().map_or_else(|| "the cluster".to_owned(), |namespace| format!("namespace {namespace}")),
@@ -167,7 +174,9 @@ impl ApiError {
             404 => Self::NotFound { target: on, message },
             409 if status.reason == "AlreadyExists" => Self::AlreadyExists { target: on },
             409 => Self::Conflict { target: on, message },
-            422 if fields.iter().any(|field| field == "metadata.uid") => Self::Conflict { target: on, message: "its uid is another".to_owned() },
+            422 if fields.iter().any(|field| field == "metadata.uid") => {
+                Self::Conflict { target: on, message: "its uid is another".to_owned() }
+            }
             422 => {
                 let immutable = causes.iter().find(|cause| speaks_of_immutability(&cause.message));
                 match immutable {
@@ -188,7 +197,8 @@ impl ApiError {
 /// A body of server-side apply that does not fit the schema (another type, an unknown field, a key twice) is answered 500 without a reason, as if
 /// the server had failed. The field is between the object and the cause: `(ns/name; v1, Kind=ConfigMap): .data.key: expected string`.
 fn malformed_field(message: &str) -> Option<String> {
-    let is_ours = ["failed to create typed patch object (", "failed to convert new object ("].iter().any(|words| message.starts_with(words));
+    let is_ours =
+        ["failed to create typed patch object (", "failed to convert new object ("].iter().any(|words| message.starts_with(words));
     let (_, rest) = message.split_once("): ").filter(|_| is_ours)?;
     let field = rest.strip_prefix('.').and_then(|rest| rest.split_once(": ")).map_or("an unnamed field", |(field, _)| field);
     Some(bounded(field))
@@ -239,7 +249,11 @@ mod tests {
     #[test]
     fn a_refused_secret_does_not_show_its_values() {
         let target = Target { verb: "patch", resource: "secrets".into(), namespace: Some("n".into()), name: "s".into(), account: None };
-        let status = Status::failure("failed to create typed patch object (n/s; v1, Kind=Secret): .data.k: expected string, got &value{hunter2}", "").with_code(500);
+        let status = Status::failure(
+            "failed to create typed patch object (n/s; v1, Kind=Secret): .data.k: expected string, got &value{hunter2}",
+            "",
+        )
+        .with_code(500);
         let error = ApiError::from_client(&target, kube::Error::Api(status.boxed()));
         assert_eq!(error.reason(), "Invalid");
         assert!(!error.to_string().contains("hunter2"), "{error}");

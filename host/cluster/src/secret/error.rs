@@ -22,7 +22,9 @@ pub enum SecretError {
         message: String,
     },
     /// Entries refer to each other in a circle, or to nothing.
-    #[error("key {key}: refers to {refers_to}, which is neither made before it nor there; name a key of the same Secret or one of `secrets`")]
+    #[error(
+        "key {key}: refers to {refers_to}, which is neither made before it nor there; name a key of the same Secret or one of `secrets`"
+    )]
     Reference {
         /// Key of the entry.
         key: String,

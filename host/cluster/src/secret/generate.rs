@@ -180,7 +180,7 @@ fn make_one<R: RngCore + CryptoRng>(
         Recipe::Hash(spec) => hashing::hash(entry, spec, values, source.random)?,
         Recipe::KeyPair(spec) => return x509::key_pair(entry, spec, values),
         Recipe::Ca(spec) => return x509::authority(entry, spec, values, source),
-        Recipe::Certificate(spec) => return x509::certificate(entry, spec, &secret.name, values, foreign, source),
+        Recipe::Certificate(spec) => return x509::certificate(entry, spec, &secret.name, renewable, values, foreign, source),
     };
     values.insert(entry.key.clone(), value);
     Ok(())
@@ -200,7 +200,8 @@ fn refuse_doubles(recipes: &[(&SecretEntry, Recipe)]) -> Result<(), SecretError>
     let mut keys = BTreeSet::new();
     for (entry, recipe) in recipes {
         for key in std::iter::once(entry.key.as_str()).chain(recipe.public_keys()) {
-            let usable = !key.is_empty() && key.len() <= 253 && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+            let usable =
+                !key.is_empty() && key.len() <= 253 && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
             if !usable || !keys.insert(key) {
                 return Err(invalid(entry, format!("expected keys of the Secret that are named once and valid, found {key:?}")));
             }

@@ -14,15 +14,8 @@ use super::generate::{Values, invalid};
 /// bcrypt looks at no more.
 const BCRYPT_BYTES: usize = 72;
 
-pub(super) fn hash(
-    entry: &SecretEntry,
-    spec: &Hash,
-    values: &Values,
-    random: &mut impl CryptoRng,
-) -> Result<Vec<u8>, SecretError> {
-    let value = values
-        .get(&spec.of)
-        .ok_or_else(|| SecretError::Reference { key: entry.key.clone(), refers_to: spec.of.clone() })?;
+pub(super) fn hash(entry: &SecretEntry, spec: &Hash, values: &Values, random: &mut impl CryptoRng) -> Result<Vec<u8>, SecretError> {
+    let value = values.get(&spec.of).ok_or_else(|| SecretError::Reference { key: entry.key.clone(), refers_to: spec.of.clone() })?;
     let mut salt = [0_u8; 16];
     random.fill_bytes(&mut salt);
     let hash = match spec.algorithm {
@@ -45,7 +38,8 @@ fn bcrypt_text(entry: &SecretEntry, value: &[u8], cost: u32, salt: [u8; 16]) -> 
     if value.len() > BCRYPT_BYTES || value.contains(&0) {
         return Err(invalid(entry, format!("expected a value of at most {BCRYPT_BYTES} bytes and no zero byte: bcrypt ignores the rest")));
     }
-    let parts = bcrypt::hash_with_salt(value, cost, salt).map_err(|error| SecretError::Made { key: entry.key.clone(), message: error.to_string() })?;
+    let parts = bcrypt::hash_with_salt(value, cost, salt)
+        .map_err(|error| SecretError::Made { key: entry.key.clone(), message: error.to_string() })?;
     Ok(parts.format_for_version(bcrypt::Version::TwoB))
 }
 

@@ -45,8 +45,12 @@ fn pki(class: SecretClass) -> GeneratedSecret {
         class,
         &[
             // Written before what it needs: order does not matter.
-            ("tls.key", "certificate", json!({"commonName": "db", "dnsNames": ["db.ns.svc", "*.db.ns.svc"], "ipAddresses": ["127.0.0.1"],
-                "uris": ["spiffe://x/y"], "validDays": 30, "ca": ca, "certificate": "tls.crt", "caCertificate": "tls-ca.crt"})),
+            (
+                "tls.key",
+                "certificate",
+                json!({"commonName": "db", "dnsNames": ["db.ns.svc", "*.db.ns.svc"], "ipAddresses": ["127.0.0.1"],
+                "uris": ["spiffe://x/y"], "validDays": 30, "ca": ca, "certificate": "tls.crt", "caCertificate": "tls-ca.crt"}),
+            ),
             ("ca.key", "ca", json!({"commonName": "db ca", "validDays": 365, "certificate": "ca.crt"})),
         ],
     )
@@ -95,13 +99,19 @@ fn the_same_randomness_makes_the_same_and_other_randomness_another() {
 #[test]
 fn a_password_keeps_its_policy() {
     for seed in 0..50 {
-        let policy = secret(SecretClass::Identity, &[("p", "password", json!({"length": 12, "lower": 2, "upper": 3, "digits": 4, "symbols": "-_"}))]);
+        let policy = secret(
+            SecretClass::Identity,
+            &[("p", "password", json!({"length": 12, "lower": 2, "upper": 3, "digits": 4, "symbols": "-_"}))],
+        );
         let mut random = StdRng::seed_from_u64(seed);
         let values = make(&policy, &Values::new(), &Foreign::new(), &mut Source { random: &mut random, now: NOW }).unwrap().values;
         let password = text(&values, "p");
         let count = |of: fn(&char) -> bool| password.chars().filter(of).count();
         assert_eq!(password.len(), 12);
-        assert!(count(char::is_ascii_lowercase) >= 2 && count(char::is_ascii_uppercase) >= 3 && count(char::is_ascii_digit) >= 4, "{password}");
+        assert!(
+            count(char::is_ascii_lowercase) >= 2 && count(char::is_ascii_uppercase) >= 3 && count(char::is_ascii_digit) >= 4,
+            "{password}"
+        );
         assert!(password.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)), "{password}");
     }
 }
@@ -111,7 +121,11 @@ fn a_template_escapes_what_it_is_told_to() {
     let values = made(&secret(
         SecretClass::Identity,
         &[
-            ("url", "template", json!({"template": "postgres://{{user|urlencode}}:{{ password }}@db/{{user | json}}", "values": {"user": "a b/ü\""}})),
+            (
+                "url",
+                "template",
+                json!({"template": "postgres://{{user|urlencode}}:{{ password }}@db/{{user | json}}", "values": {"user": "a b/ü\""}}),
+            ),
             ("password", "bytes", json!({"length": 4, "encoding": "hex"})),
         ],
     ));
@@ -120,7 +134,8 @@ fn a_template_escapes_what_it_is_told_to() {
 
 #[test]
 fn a_circle_and_a_reference_to_nothing_are_refused() {
-    let circle = secret(SecretClass::Identity, &[("a", "template", json!({"template": "{{b}}"})), ("b", "template", json!({"template": "{{a}}"}))]);
+    let circle =
+        secret(SecretClass::Identity, &[("a", "template", json!({"template": "{{b}}"})), ("b", "template", json!({"template": "{{a}}"}))]);
     assert!(matches!(made_at(NOW, &circle, &Values::new()), Err(SecretError::Reference { .. })));
     let nothing = secret(SecretClass::Identity, &[("a", "hash", json!({"of": "missing", "algorithm": "bcrypt"}))]);
     assert!(matches!(made_at(NOW, &nothing, &Values::new()), Err(SecretError::Reference { refers_to, .. }) if refers_to == "missing"));
@@ -163,7 +178,16 @@ fn certificates_name_what_was_asked_and_are_signed_by_the_authority() {
     assert_eq!(values["tls-ca.crt"], values["ca.crt"]);
     let (_, pem) = x509_parser::pem::parse_x509_pem(&values["tls.crt"]).unwrap();
     let certificate = pem.parse_x509().unwrap();
-    let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let names = certificate
+        .subject_alternative_name()
+        .unwrap()
+        .unwrap()
+        .value
+        .general_names
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ");
     for name in ["db.ns.svc", "*.db.ns.svc", "spiffe://x/y"] {
         assert!(names.contains(name), "{name} in {names}");
     }
@@ -183,6 +207,8 @@ fn renewal_makes_a_new_certificate_and_keeps_the_authority_until_it_is_due_itsel
     let pki = pki(SecretClass::Renewable(u32::try_from(before).unwrap()));
     let first = made_at(NOW, &pki, &Values::new()).unwrap();
     assert_eq!(first.renew_at, Some(i64::try_from(NOW + 20 * DAY).unwrap()), "the leaf is due first");
+    let unchanged = made_at(NOW + 19 * DAY, &pki, &first.values).unwrap();
+    assert_eq!(unchanged, first, "nothing is due and nothing asked for differs");
     let second = made_at(NOW + 21 * DAY, &pki, &first.values).unwrap();
     assert_ne!(first.values["tls.crt"], second.values["tls.crt"]);
     assert_ne!(first.values["tls.key"], second.values["tls.key"]);
@@ -191,11 +217,40 @@ fn renewal_makes_a_new_certificate_and_keeps_the_authority_until_it_is_due_itsel
     let third = made_at(NOW + 356 * DAY, &pki, &second.values).unwrap();
     assert_eq!(third.values["ca.key"], first.values["ca.key"], "the key of the authority stays");
     assert!(not_after(&third.values, "ca.crt") > not_after(&first.values, "ca.crt"));
-    let old_leaf: Values = [("tls.crt".to_owned(), second.values["tls.crt"].clone()), ("ca.crt".to_owned(), third.values["ca.crt"].clone())].into();
+    let old_leaf: Values =
+        [("tls.crt".to_owned(), second.values["tls.crt"].clone()), ("ca.crt".to_owned(), third.values["ca.crt"].clone())].into();
     assert!(is_signed_by(&old_leaf, "tls.crt", "ca.crt"), "what it signed before stays good");
     let never = secret(SecretClass::Renewable(u32::try_from(40 * DAY).unwrap()), &[]);
     let never = GeneratedSecret { entries: pki.entries.clone(), ..never };
     assert!(matches!(made_at(NOW, &never, &Values::new()), Err(SecretError::Spec { .. })), "due at once and for ever");
+}
+
+#[test]
+fn a_certificate_that_is_not_what_is_asked_for_is_made_anew() {
+    let class = SecretClass::Renewable(u32::try_from(10 * DAY).unwrap());
+    let first = made_at(NOW, &pki(class), &Values::new()).unwrap().values;
+    let changes = [
+        ("dnsNames", json!(["other.ns.svc"])),
+        ("commonName", json!("other")),
+        ("usages", json!(["client"])),
+        ("validDays", json!(31)),
+        ("algorithm", json!("ed25519")),
+        ("ipAddresses", json!(["::1"])),
+        ("uris", json!([])),
+    ];
+    for (field, value) in changes {
+        let mut changed = pki(class);
+        changed.entries[0].spec[field] = value;
+        let second = made_at(NOW, &changed, &first).unwrap().values;
+        assert_ne!(second["tls.crt"], first["tls.crt"], "{field}");
+        assert_eq!(second["ca.crt"], first["ca.crt"], "{field}");
+    }
+    for key in ["tls.key", "tls.crt"] {
+        let mut tampered = first.clone();
+        let other = made_at(NOW, &pki(class), &Values::new()).unwrap().values;
+        tampered.insert(key.to_owned(), other[key].clone());
+        assert_ne!(made_at(NOW, &pki(class), &tampered).unwrap().values[key], other[key], "{key} that does not fit the rest");
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use banhbaoring_contract::generator::{Bytes, Encoding, Password, Template};
 use banhbaoring_pipeline::contract::SecretEntry;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::CryptoRng;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 
 use super::error::SecretError;
 use super::generate::{Foreign, Values, invalid};
@@ -62,7 +62,13 @@ pub(super) fn keys_of<'t>(spec: &'t Template, own: &str) -> Vec<&'t str> {
         .collect()
 }
 
-pub(super) fn template(entry: &SecretEntry, spec: &Template, own: &str, values: &Values, foreign: &Foreign) -> Result<Vec<u8>, SecretError> {
+pub(super) fn template(
+    entry: &SecretEntry,
+    spec: &Template,
+    own: &str,
+    values: &Values,
+    foreign: &Foreign,
+) -> Result<Vec<u8>, SecretError> {
     let mut text = String::new();
     let mut rest = spec.template.as_str();
     while let Some((before, after)) = rest.split_once("{{") {

@@ -38,7 +38,11 @@ impl Cluster {
             self.complete(&endpoint, write, write.uid.as_deref().unwrap_or_default(), foreign).await?
         };
         let seen = Seen::of(&answer);
-        let published = self.publish(step, write, &made.values, ledger).await?;
+        // The Secret is made and recorded whatever becomes of its publications; they are tried again.
+        let (published, publish_failed) = match self.publish(step, write, &made.values, ledger).await {
+            Ok(published) => (published, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
         Ok(Done::Written(Box::new(Written {
             fields_hash: fields_hash(&seen.managed_fields, &write.manager, &[]),
             material: Some(material::hashes(&seen.uid, &made.values)),
@@ -47,6 +51,7 @@ impl Cluster {
             resource_version: seen.resource_version,
             created,
             published,
+            publish_failed,
         })))
     }
 
@@ -55,7 +60,13 @@ impl Cluster {
     }
 
     /// Adds what is missing, or makes anew what is due. The whole data is sent with the version that was read: whoever changes it meanwhile wins.
-    async fn complete(&self, endpoint: &Endpoint, write: &SecretWrite, uid: &str, foreign: Foreign) -> Result<(Value, Made, bool), StepError> {
+    async fn complete(
+        &self,
+        endpoint: &Endpoint,
+        write: &SecretWrite,
+        uid: &str,
+        foreign: Foreign,
+    ) -> Result<(Value, Made, bool), StepError> {
         let conflict = |message: &str| ApiError::Conflict { target: format!("Secret {}", write.secret.name), message: message.to_owned() };
         let live = endpoint.get(Answer::Whole).await?.ok_or_else(|| conflict("it is gone"))?;
         let seen = Seen::of(&live);

@@ -1,6 +1,7 @@
 //! Generators of keys and certificates, and when they are due. Pure but for the key generator of the cryptographic library, which draws its own
 //! randomness.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,9 +9,13 @@ use banhbaoring_contract::generator::{Ca, Certificate, CertificateUsage, KeyAlgo
 use banhbaoring_pipeline::contract::SecretEntry;
 use rand::{CryptoRng, RngCore};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, RsaKeySize, SanType,
-    SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, RsaKeySize,
+    SanType, SerialNumber,
 };
+
+use rcgen::PublicKeyData as _;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 
 use super::error::SecretError;
 use super::generate::{Foreign, Source, Values, invalid};
@@ -92,6 +97,7 @@ pub(super) fn certificate<R: RngCore + CryptoRng>(
     entry: &SecretEntry,
     spec: &Certificate,
     own: &str,
+    before: Option<u64>,
     values: &mut Values,
     foreign: &Foreign,
     source: &mut Source<'_, R>,
@@ -104,6 +110,12 @@ pub(super) fn certificate<R: RngCore + CryptoRng>(
         value.cloned().ok_or_else(|| SecretError::Missing { secret: spec.ca.secret.clone(), key: key.to_owned() })
     };
     let ca_certificate = from_ca(&spec.ca.certificate)?;
+    if before.is_some_and(|before| is_good(entry, spec, values, &ca_certificate, before, source.now)) {
+        if let Some(ca) = &spec.ca_certificate {
+            values.insert(ca.clone(), ca_certificate);
+        }
+        return Ok(());
+    }
     let ca_key = read_key(entry, Some(&from_ca(&spec.ca.private_key)?))?;
     let ca_text = std::str::from_utf8(&ca_certificate).map_err(|_| invalid(entry, "the authority's certificate is not PEM".to_owned()))?;
     let issuer = Issuer::from_ca_cert_pem(ca_text, ca_key).map_err(made(entry))?;
@@ -130,13 +142,92 @@ pub(super) fn certificate<R: RngCore + CryptoRng>(
     Ok(())
 }
 
+/// Whether the certificate that is there is what the spec asks for, signed by the authority as it is now, fits its key and is not due: then it
+/// stays, so that a change beside it does not roll every pod that carries its hash.
+pub(super) fn is_good(entry: &SecretEntry, spec: &Certificate, values: &Values, authority: &[u8], before: u64, now: u64) -> bool {
+    let Ok(now) = i64::try_from(now) else { return false };
+    let is_due = due(entry, values.get(&spec.certificate), before).is_ok_and(|due| due <= now);
+    let (Ok(wanted), Ok(key)) = (names(entry, spec), read_key(entry, values.get(&entry.key))) else { return false };
+    let parsed = values.get(&spec.certificate).and_then(|pem| x509_parser::pem::parse_x509_pem(pem).ok());
+    let (Some((_, leaf)), Ok((_, authority))) = (parsed, x509_parser::pem::parse_x509_pem(authority)) else { return false };
+    let (Ok(leaf), Ok(authority)) = (leaf.parse_x509(), authority.parse_x509()) else { return false };
+
+    let (from, until) = (leaf.validity().not_before.timestamp(), leaf.validity().not_after.timestamp());
+    let lifetime = u64::from(spec.valid_days) * DAY + BACKDATED;
+    let common_name = leaf.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+    let usages = leaf.extended_key_usage().ok().flatten().map(|usage| (usage.value.server_auth, usage.value.client_auth));
+    let asked = |usage| spec.usages.is_empty() || spec.usages.contains(&usage);
+    let is_signer = leaf.issuer() == authority.subject() && key_identifiers(&leaf).0 == key_identifiers(&authority).1;
+    !is_due
+        && is_signer
+        && key.subject_public_key_info() == leaf.public_key().raw
+        && is_of(&key, spec.algorithm)
+        && u64::try_from(until - from) == Ok(lifetime)
+        && common_name == Some(spec.common_name.as_str())
+        && usages == Some((asked(CertificateUsage::Server), asked(CertificateUsage::Client)))
+        && names_of(&leaf) == Some(wanted.iter().map(shown).collect())
+}
+
+fn is_of(key: &rcgen::KeyPair, algorithm: KeyAlgorithm) -> bool {
+    key.is_compatible(match algorithm {
+        KeyAlgorithm::EcdsaP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+        KeyAlgorithm::EcdsaP384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+        KeyAlgorithm::Ed25519 => &rcgen::PKCS_ED25519,
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa4096 => &rcgen::PKCS_RSA_SHA256,
+    })
+}
+
+/// Of the authority that signed it, and of its own key.
+fn key_identifiers(certificate: &X509Certificate<'_>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let mut found = (None, None);
+    for extension in certificate.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(identifier) => found.0 = identifier.key_identifier.as_ref().map(|key| key.0.to_vec()),
+            ParsedExtension::SubjectKeyIdentifier(key) => found.1 = Some(key.0.to_vec()),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn names_of(certificate: &X509Certificate<'_>) -> Option<BTreeSet<String>> {
+    let Some(names) = certificate.subject_alternative_name().ok()? else {
+        return Some(BTreeSet::new());
+    };
+    names
+        .value
+        .general_names
+        .iter()
+        .map(|name| match name {
+            GeneralName::DNSName(name) => Some(format!("dns {name}")),
+            GeneralName::URI(uri) => Some(format!("uri {uri}")),
+            GeneralName::IPAddress(bytes) => match *bytes {
+                bytes if bytes.len() == 4 => <[u8; 4]>::try_from(bytes).ok().map(|bytes| format!("ip {}", IpAddr::from(bytes))),
+                bytes => <[u8; 16]>::try_from(bytes).ok().map(|bytes| format!("ip {}", IpAddr::from(bytes))),
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+fn shown(name: &SanType) -> String {
+    match name {
+        SanType::DnsName(name) => format!("dns {}", name.as_str()),
+        SanType::URI(uri) => format!("uri {}", uri.as_str()),
+        SanType::IpAddress(address) => format!("ip {address}"),
+        _ => String::new(),
+    }
+}
+
 fn names(entry: &SecretEntry, spec: &Certificate) -> Result<Vec<SanType>, SecretError> {
     let text = |name: &str| name.to_owned().try_into().map_err(|_| invalid(entry, format!("expected an ASCII name, found {name:?}")));
     let mut names = Vec::new();
     let common_is_dns = !spec.common_name.is_empty()
         && spec.common_name.split('.').enumerate().all(|(at, label)| {
             let wild = at == 0 && label == "*";
-            wild || (!label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+            wild || (!label.is_empty()
+                && label.len() <= 63
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
         });
     if common_is_dns && !spec.dns_names.contains(&spec.common_name) {
         names.push(SanType::DnsName(text(&spec.common_name)?));
@@ -184,7 +275,10 @@ pub(super) fn due(entry: &SecretEntry, pem: Option<&Vec<u8>>, before: u64) -> Re
     let (from, until) = (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
     let before = i64::try_from(before).unwrap_or(i64::MAX);
     if before >= until.saturating_sub(from).saturating_sub(i64::try_from(BACKDATED).unwrap_or_default()) {
-        return Err(invalid(entry, format!("expected to renew fewer seconds before the end than the certificate is valid, found {before}")));
+        return Err(invalid(
+            entry,
+            format!("expected to renew fewer seconds before the end than the certificate is valid, found {before}"),
+        ));
     }
     Ok(until - before)
 }

@@ -40,20 +40,21 @@ async fn death_between_intent_and_creation_converges() {
 async fn death_between_creation_and_the_inventory_converges_on_the_same_object() {
     let fixture = Fixture::new("crash").await;
     let before = fixture.inventory().await;
-    let applied = fixture.cluster.apply(&plan(vec![fixture.create(fixture.config_map("a", "1"))], Vec::new()), &Dependencies::new(), before).await.unwrap();
+    let applied = fixture
+        .cluster
+        .apply(&plan(vec![fixture.create(fixture.config_map("a", "1"))], Vec::new()), &Dependencies::new(), before)
+        .await
+        .unwrap();
     let uid = fixture.get("configmap", "a").await["metadata"]["uid"].clone();
     let token = fixture.get("configmap", "a").await["metadata"]["annotations"]["banhbaoring.io/intent"].as_str().unwrap().to_owned();
     // What the inventory said when the host died: the intent, without the uid.
     let mut died = applied.inventory;
-    died.spec.children[0] = ChildEntry {
-        uid: None,
-        desired_hash: None,
-        fields_hash: None,
-        intent: Some(token),
-        ..died.spec.children[0].clone()
-    };
+    died.spec.children[0] =
+        ChildEntry { uid: None, desired_hash: None, fields_hash: None, intent: Some(token), ..died.spec.children[0].clone() };
     fixture.cluster.inventories.write(&mut died).await.unwrap();
 
+    let seen = fixture.observe(&fixture.reference("v1", "ConfigMap", "a")).await.unwrap();
+    assert_eq!(seen.controller.as_ref(), Some(&fixture.owner.uid), "the token proves that it is the one that was intended");
     let restarted = fixture.restarted().await;
     let inventory = restarted.inventories.read(&fixture.owner).await.unwrap();
     let again = plan(vec![fixture.create(fixture.config_map("a", "2"))], Vec::new());
@@ -74,6 +75,8 @@ async fn an_intent_does_not_make_somebody_elses_object_ours() {
     squatter["metadata"]["annotations"] = json!({"banhbaoring.io/intent": "guessed"});
     let arguments = ["apply", "--server-side", "--field-manager=banhbaoring/database", "-f", "-"];
     fixture.kubectl.run_with_input(&arguments, &squatter.to_string()).await.unwrap();
+    let seen = fixture.observe(&fixture.reference("v1", "ConfigMap", "a")).await.unwrap();
+    assert_eq!(seen.controller, None, "its owner reference is a copy and counts for nothing");
     let applied = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
     assert_eq!(refused(&applied).0, "NameTaken");
     assert_eq!(fixture.get("configmap", "a").await["data"]["key"], "theirs");
@@ -84,7 +87,8 @@ async fn a_host_that_no_longer_leads_sends_nothing() {
     let fixture = Fixture::new("crash").await;
     let stale = fixture.inventory().await;
     fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
-    let refused = fixture.cluster.apply(&plan(vec![fixture.create(fixture.config_map("b", "1"))], Vec::new()), &Dependencies::new(), stale).await;
+    let refused =
+        fixture.cluster.apply(&plan(vec![fixture.create(fixture.config_map("b", "1"))], Vec::new()), &Dependencies::new(), stale).await;
     assert!(matches!(refused, Err(ApplyError::Inventory(InventoryError::Superseded { .. }))), "{refused:?}");
     assert!(!fixture.exists("configmap", "b").await);
 }

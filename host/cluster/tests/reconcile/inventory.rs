@@ -10,7 +10,12 @@ async fn what_is_stored_is_read_back_and_an_unchanged_one_is_not_written() {
     let fixture = Fixture::new("inventory").await;
     let mut inventory = fixture.inventory().await;
     assert_eq!(inventory.resource_version, None);
-    inventory.spec.children.push(ChildEntry { name: "a".into(), kind: "ConfigMap".into(), api_version: "v1".into(), ..ChildEntry::default() });
+    inventory.spec.children.push(ChildEntry {
+        name: "a".into(),
+        kind: "ConfigMap".into(),
+        api_version: "v1".into(),
+        ..ChildEntry::default()
+    });
     fixture.cluster.inventories.write(&mut inventory).await.unwrap();
     let version = inventory.resource_version.clone();
     assert!(version.is_some());

@@ -2,6 +2,8 @@
 
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_cluster::observe::Views;
+use banhbaoring_pipeline::contract::HostIdentity;
+use banhbaoring_pipeline::observation::Owner;
 use banhbaoring_pipeline::plan::Cause;
 use serde_json::json;
 
@@ -78,4 +80,22 @@ async fn only_asked_fields_are_kept_and_secrets_are_never_read_whole() {
     let observed = fixture.cluster.observe_children(&fixture.inventory().await.spec, &views).await;
     assert_eq!(observed.children[&fixture.reference("v1", "ConfigMap", "a")].fields, json!({"/data/key": "1"}));
     assert_eq!(observed.children[&fixture.reference("v1", "Secret", "s")].fields, json!({}));
+}
+
+#[tokio::test]
+async fn one_observation_says_what_is_there_and_what_is_not_known() {
+    let mut fixture = Fixture::new("own").await;
+    fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
+    fixture.kubectl.run(&["create", "serviceaccount", "weak"]).await.unwrap();
+    fixture.account.name = "weak".into();
+    let mut step = fixture.create(fixture.config_map("b", "1"));
+    step.component = "other".into();
+    fixture.apply(vec![step]).await;
+    let owner = Owner { reference: fixture.owner.clone(), ..Owner::default() };
+    let (inventory, observation) = fixture.cluster.observe(owner, &Views::new(), "cluster.local", &HostIdentity::default()).await.unwrap();
+    assert_eq!(observation.inventory, inventory.spec);
+    assert_eq!(observation.children.keys().map(|child| child.name.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(observation.unobserved.keys().collect::<Vec<_>>(), ["other"]);
+    assert_eq!(observation.platform.cluster_domain, "cluster.local");
+    assert!(observation.now > 1_700_000_000);
 }

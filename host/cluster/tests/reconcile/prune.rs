@@ -22,7 +22,11 @@ async fn a_look_alike_is_never_deleted() {
     let fixture = Fixture::new("prune").await;
     let uid = written(&fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await);
     let look_alike = fixture.config_map("b", "theirs");
-    fixture.kubectl.run_with_input(&["apply", "--server-side", "--field-manager=banhbaoring/database", "-f", "-"], &look_alike.to_string()).await.unwrap();
+    fixture
+        .kubectl
+        .run_with_input(&["apply", "--server-side", "--field-manager=banhbaoring/database", "-f", "-"], &look_alike.to_string())
+        .await
+        .unwrap();
     let mut child = fixture.observe(&fixture.reference("v1", "ConfigMap", "a")).await.unwrap();
     assert_eq!(fixture.observe(&fixture.reference("v1", "ConfigMap", "b")).await, None, "what is not in the inventory is not even seen");
     child.reference.name = "b".into();
@@ -56,7 +60,11 @@ async fn what_changed_since_it_was_observed_is_left_until_it_is_observed_again()
 async fn what_waits_for_a_finalizer_stays_in_the_inventory_until_it_is_gone() {
     let fixture = Fixture::new("prune").await;
     fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
-    fixture.kubectl.run(&["patch", "configmap", "a", "--type=merge", "-p", r#"{"metadata":{"finalizers":["test.example/hold"]}}"#]).await.unwrap();
+    fixture
+        .kubectl
+        .run(&["patch", "configmap", "a", "--type=merge", "-p", r#"{"metadata":{"finalizers":["test.example/hold"]}}"#])
+        .await
+        .unwrap();
     let child = fixture.observe(&fixture.reference("v1", "ConfigMap", "a")).await.unwrap();
     let applied = fixture.apply_plan(plan(Vec::new(), vec![fixture.prune(&child)])).await;
     assert_eq!(applied.pruned[0].outcome, PruneOutcome::Terminating);

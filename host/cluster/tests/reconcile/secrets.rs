@@ -1,8 +1,11 @@
 //! Generated Secrets in a cluster: made once, never taken over, completed, renewed, published.
 
+use std::time::Duration;
+
 use banhbaoring_cluster::{Applied, StepOutcome};
 use banhbaoring_pipeline::contract::{GeneratedSecret, Publication, SecretClass, SecretEntry};
 use banhbaoring_pipeline::plan::{Cause, SecretWrite, Step, Write, field_manager};
+use banhbaoring_testing::wait::until;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -35,10 +38,14 @@ fn authority() -> GeneratedSecret {
     authority
 }
 
-fn certificate() -> GeneratedSecret {
+const TEN_DAYS: u32 = 864_000;
+/// Of a certificate that is valid for thirty days: due three seconds after it was made.
+const ALMOST_AT_ONCE: u32 = 2_591_997;
+
+fn certificate(renew_before: u32) -> GeneratedSecret {
     let ca = json!({"secret": "authority", "privateKey": "ca.key", "certificate": "ca.crt"});
     let spec = json!({"commonName": "db", "dnsNames": ["db.test"], "validDays": 30, "ca": ca, "certificate": "tls.crt", "caCertificate": "ca.crt"});
-    secret("tls", SecretClass::Renewable(864_000), &[("tls.key", "certificate", spec)])
+    secret("tls", SecretClass::Renewable(renew_before), &[("tls.key", "certificate", spec)])
 }
 
 fn step(fixture: &Fixture, secret: GeneratedSecret, cause: Cause, uid: Option<String>) -> Step {
@@ -75,7 +82,8 @@ fn is_complete(applied: &Applied) -> bool {
 #[tokio::test]
 async fn a_pre_made_secret_of_that_name_is_refused_and_stays_as_it_is() {
     let fixture = Fixture::new("secret").await;
-    let planted = fixture.completed(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "unseal"}, "stringData": {"key": "attacker"}}));
+    let planted =
+        fixture.completed(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "unseal"}, "stringData": {"key": "attacker"}}));
     let arguments = ["apply", "--server-side", "--field-manager=banhbaoring/database", "-f", "-"];
     fixture.kubectl.run_with_input(&arguments, &planted.to_string()).await.unwrap();
     let before = fixture.get("secret", "unseal").await;
@@ -130,7 +138,7 @@ async fn an_identity_whose_creation_was_interrupted_keeps_its_material() {
 async fn a_certificate_is_signed_published_and_renewed_without_touching_its_authority() {
     let fixture = Fixture::new("secret").await;
     let applied = fixture
-        .apply(vec![step(&fixture, authority(), Cause::Missing, None), step(&fixture, certificate(), Cause::Missing, None)])
+        .apply(vec![step(&fixture, authority(), Cause::Missing, None), step(&fixture, certificate(TEN_DAYS), Cause::Missing, None)])
         .await;
     assert!(is_complete(&applied), "{:?}", outcomes(&applied));
     let ca = value(&fixture, "authority", "ca.crt").await;
@@ -142,9 +150,16 @@ async fn a_certificate_is_signed_published_and_renewed_without_touching_its_auth
     assert!(entry.renew_at.is_some());
     let before = value(&fixture, "tls", "tls.crt").await;
 
-    let applied = fixture.apply(vec![step(&fixture, certificate(), Cause::Expiring, entry.uid.clone())]).await;
+    let applied = fixture.apply(vec![step(&fixture, certificate(TEN_DAYS), Cause::Changed, entry.uid.clone())]).await;
     assert!(is_complete(&applied), "{:?}", outcomes(&applied));
-    assert_ne!(value(&fixture, "tls", "tls.crt").await, before);
+    assert_eq!(value(&fixture, "tls", "tls.crt").await, before, "a change beside it rolls nobody");
+    until(Duration::from_secs(30), "the certificate to be due", async || {
+        let applied = fixture.apply(vec![step(&fixture, certificate(ALMOST_AT_ONCE), Cause::Expiring, entry.uid.clone())]).await;
+        assert!(is_complete(&applied), "{:?}", outcomes(&applied));
+        if value(&fixture, "tls", "tls.crt").await == before { Err("the same") } else { Ok(()) }
+    })
+    .await
+    .expect("it is renewed when it is due");
     assert_eq!(value(&fixture, "authority", "ca.crt").await, ca);
     let renewed = fixture.entry("tls").await;
     assert_eq!(renewed.uid, entry.uid);
@@ -153,10 +168,28 @@ async fn a_certificate_is_signed_published_and_renewed_without_touching_its_auth
 }
 
 #[tokio::test]
+async fn a_publication_whose_name_is_taken_does_not_cost_the_secret() {
+    let fixture = Fixture::new("secret").await;
+    fixture.kubectl.run(&["create", "configmap", "trust", "--from-literal=a=b"]).await.unwrap();
+    let applied = fixture.apply(vec![step(&fixture, authority(), Cause::Missing, None)]).await;
+    let (reason, message) = refused(&applied);
+    assert_eq!(reason, "NameTaken");
+    assert!(message.contains("trust"), "{message}");
+    let entry = fixture.entry("authority").await;
+    assert!(entry.uid.is_some() && !entry.material.is_empty());
+    assert_eq!(entry.desired_hash, None, "it is sent again");
+    let made = value(&fixture, "authority", "ca.key").await;
+    fixture.kubectl.run(&["delete", "configmap", "trust"]).await.unwrap();
+    assert!(is_complete(&fixture.apply(vec![step(&fixture, authority(), Cause::Changed, entry.uid)]).await));
+    assert_eq!(value(&fixture, "authority", "ca.key").await, made);
+    assert!(fixture.get("configmap", "trust").await["data"]["ca.crt"].is_string());
+}
+
+#[tokio::test]
 async fn an_authority_that_somebody_slipped_in_signs_nothing() {
     let fixture = Fixture::new("secret").await;
     fixture.kubectl.run(&["create", "secret", "generic", "authority", "--from-literal=ca.key=x", "--from-literal=ca.crt=y"]).await.unwrap();
-    let applied = fixture.apply(vec![step(&fixture, certificate(), Cause::Missing, None)]).await;
+    let applied = fixture.apply(vec![step(&fixture, certificate(TEN_DAYS), Cause::Missing, None)]).await;
     assert_eq!(refused(&applied).0, "SecretNotOurs");
     assert!(!fixture.exists("secret", "tls").await);
 }
