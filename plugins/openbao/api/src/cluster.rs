@@ -45,7 +45,10 @@ pub struct OpenBaoClusterSpec {
     /// Version of OpenBao (semantic version, no leading `v`). What is rendered depends on it, so it must be told even where `image`
     /// names a digest.
     #[serde(default = "default_version")]
-    #[schemars(regex(pattern = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"), length(max = 64))]
+    #[schemars(
+        regex(pattern = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"),
+        length(max = 64)
+    )]
     pub version: String,
 
     /// Container image, whole reference. Absent: the plugin's default repository with `version` as tag.

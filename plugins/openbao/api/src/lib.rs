@@ -2,11 +2,7 @@
 //! printer columns. The same types make the CRD and are read by the renderer, natively and in WebAssembly.
 //!
 //! No rendering, no I/O and nothing about the host lives here.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
-)]
-
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 #![allow(unreachable_pub, reason = "the derive of schemas repeats each struct where nobody can reach it")]
 
 pub mod cluster;

@@ -8,6 +8,11 @@ pub fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
+/// A list of objects with any members, kept as written.
+pub fn any_objects(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "items": any_object(generator)})
+}
+
 /// Takes the texts out of embedded Kubernetes types: they are documented by Kubernetes, and would be most of the CRD.
 pub fn without_descriptions(schema: &mut Schema) {
     let description = schema.get("description").cloned();

@@ -50,10 +50,10 @@ pub struct OpenBaoClusterStatus {
     /// Where clients find what, by name: `api`, `active`, `caConfigMap`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub endpoints: BTreeMap<String, String>,
-    /// State of each component.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::any_object")]
-    pub components: BTreeMap<String, Value>,
+    /// Each component: name, plugin, state, reason, message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::any_objects")]
+    pub components: Vec<Value>,
 }
 
 /// A node as it labels its own pod.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[x_kube(
     validation = Rule::new("self.mode != 'Secret' || has(self.secretName)").message("tls.mode Secret needs tls.secretName"),
-    validation = Rule::new("self.mode != 'CertManager' || (has(self.issuerRef) && has(self.dnsNames) && size(self.dnsNames) > 0)").message("tls.mode CertManager needs tls.issuerRef and tls.dnsNames"),
+    validation = Rule::new("self.mode != 'CertManager' || (has(self.issuerRef) && has(self.secretName) && has(self.dnsNames) && size(self.dnsNames) > 0)").message("tls.mode CertManager needs tls.issuerRef, tls.secretName and tls.dnsNames"),
     validation = Rule::new("self.mode != 'ACME' || (has(self.acme) && has(self.dnsNames) && size(self.dnsNames) > 0)").message("tls.mode ACME needs tls.acme and tls.dnsNames")
 )]
 #[serde(rename_all = "camelCase")]
@@ -17,7 +17,8 @@ pub struct TlsSpec {
     /// Where the edge certificate comes from.
     #[serde(default)]
     pub mode: TlsMode,
-    /// Secret: a Secret of type `kubernetes.io/tls`.
+    /// Secret: a Secret of type `kubernetes.io/tls`. CertManager: where cert-manager shall put the certificate; it is named here because
+    /// pods may only use Secrets that the operator made or that you named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: Option<String>,
@@ -29,7 +30,10 @@ pub struct TlsSpec {
     pub acme: Option<AcmeSpec>,
     /// Names under which clients reach the cluster, besides those of its Services.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 253), regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")))]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 253), regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))
+    )]
     pub dns_names: Vec<String>,
     /// Addresses under which clients reach the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -66,7 +66,13 @@ async fn defaults_are_filled_in() {
     ] {
         assert_eq!(stored.pointer(pointer), Some(&value), "{pointer} in {stored}");
     }
-    let partly = apply(&kubectl, &cluster("b", "{unseal: {currentKeyId: v2}, storage: {storageClass: fast}, tls: {certificate: {validDays: 60}}}"), true).await.unwrap();
+    let partly = apply(
+        &kubectl,
+        &cluster("b", "{unseal: {currentKeyId: v2}, storage: {storageClass: fast}, tls: {certificate: {validDays: 60}}}"),
+        true,
+    )
+    .await
+    .unwrap();
     assert_eq!(partly.pointer("/spec/unseal/type"), Some(&json!("static")), "{partly}");
     assert_eq!(partly.pointer("/spec/storage/size"), Some(&json!("10Gi")), "{partly}");
     assert_eq!(partly.pointer("/spec/tls/certificate/renewBeforeDays"), Some(&json!(30)), "{partly}");
@@ -99,7 +105,8 @@ async fn what_cannot_work_is_refused_with_its_reason() {
         ("unseal: {type: transit, address: 'https://a', keyName: k, token: secret}", "spec.unseal.token"),
         ("unseal: {type: 'AWS KMS'}", "spec.unseal.type"),
         ("tls: {mode: Secret}", "tls.mode Secret needs tls.secretName"),
-        ("tls: {mode: CertManager, issuerRef: {name: a}}", "tls.mode CertManager needs"),
+        ("tls: {mode: CertManager, issuerRef: {name: a}, secretName: s}", "tls.mode CertManager needs"),
+        ("tls: {mode: CertManager, issuerRef: {name: a}, dnsNames: [a.b]}", "tls.mode CertManager needs"),
         ("tls: {mode: ACME, dnsNames: [a.b]}", "tls.mode ACME needs"),
         ("tls: {mode: None}", "spec.tls.mode"),
         ("tls: {dnsNames: ['a b']}", "spec.tls.dnsNames[0]"),
@@ -160,7 +167,9 @@ async fn what_cannot_be_undone_cannot_be_asked_for() {
         let told = apply(&kubectl, &cluster("a", after), false).await.err().unwrap_or_else(|| panic!("{after} was taken"));
         assert!(told.contains(reason), "{after}: expected {reason:?} in {told}");
     }
-    apply(&kubectl, &cluster("a", "{replicas: 5, storage: {size: 20Gi, storageClass: fast}, unseal: {type: awskms, keyId: b}}"), false).await.unwrap();
+    apply(&kubectl, &cluster("a", "{replicas: 5, storage: {size: 20Gi, storageClass: fast}, unseal: {type: awskms, keyId: b}}"), false)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,12 +188,12 @@ async fn the_table_tells_the_story() {
     apply(&kubectl, &cluster("a", ""), false).await.unwrap();
     let status = json!({"status": {"phase": "Running", "nodes": "3/3", "conditions": [
         {"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-    ], "components": {"openbao": {"anything": 1}}}});
+    ], "components": [{"name": "openbao", "anything": 1}, {"name": "-"}, {"name": "-"}]}});
     kubectl.run(&["patch", "obc", "a", "--subresource=status", "--type=merge", "-p", &status.to_string()]).await.unwrap();
     let table = kubectl.run(&["get", "obc"]).await.unwrap();
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(lines.next().unwrap(), ["NAME", "VERSION", "REPLICAS", "UNSEAL", "PHASE", "READY", "AGE"]);
     assert_eq!(lines.next().unwrap()[..6], ["a", "2.4.0", "3/3", "static", "Running", "True"]);
-    let kept = kubectl.run(&["get", "obc", "a", "-o", "jsonpath={.status.components.openbao.anything}"]).await.unwrap();
+    let kept = kubectl.run(&["get", "obc", "a", "-o", "jsonpath={.status.components[0].anything}"]).await.unwrap();
     assert_eq!(kept.trim(), "1");
 }

@@ -59,6 +59,12 @@ impl Cluster<'_> {
         if !matches!(self.spec.replicas, 1 | 3 | 5 | 7) {
             return Err(Failure::invalid("spec.replicas", format!("expected 1, 3, 5 or 7 Raft nodes, found {}", self.spec.replicas)));
         }
+        if matches!(self.spec.tls.mode, TlsMode::Secret | TlsMode::CertManager) && self.spec.tls.secret_name.is_none() {
+            return Err(Failure::invalid(
+                "spec.tls.secretName",
+                "expected the name of the Secret with the certificate that clients see, found none",
+            ));
+        }
         Ok(())
     }
 
@@ -111,8 +117,7 @@ impl Cluster<'_> {
     pub fn edge_secret(&self) -> Option<String> {
         match self.spec.tls.mode {
             TlsMode::OperatorManaged | TlsMode::Acme => None,
-            TlsMode::Secret => self.spec.tls.secret_name.clone(),
-            TlsMode::CertManager => Some(format!("{}-tls-edge", self.name)),
+            TlsMode::Secret | TlsMode::CertManager => self.spec.tls.secret_name.clone(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The component `openbao`: reads the request, calls the pure parts in order, and puts the answer together.
 
-use banhbaoring_openbao_api::{GROUP_KIND, OpenBaoCluster, OpenBaoClusterSpec};
+use banhbaoring_openbao_api::{GROUP_KIND, OpenBaoClusterSpec};
 use banhbaoring_sdk::prelude::*;
 
 use crate::cluster::Cluster;
@@ -17,7 +17,8 @@ pub struct OpenBao;
 
 impl Component for OpenBao {
     const NAME: &'static str = "openbao";
-    type Owner = OpenBaoCluster;
+    // Not the kind's type: a status that an older plugin wrote must not keep a cluster from being rendered.
+    type Owner = DynamicObject;
     type Config = OpenBaoClusterSpec;
 
     fn describe() -> ComponentDescriptor {
@@ -41,7 +42,10 @@ impl Component for OpenBao {
         let Some(seal) = cx.slot(UNSEAL_SLOT) else {
             return Ok(Response::blocked(
                 "UnsealProviderMissing",
-                format!("no plugin answered for the unseal provider `{}`: install one that provides it, or change spec.unseal.type", cx.config().unseal.provider),
+                format!(
+                    "no plugin answered for the unseal provider `{}`: install one that provides it, or change spec.unseal.type",
+                    cx.config().unseal.provider
+                ),
             ));
         };
         let plugin_config = cx.plugin_config::<Option<PluginConfig>>()?.unwrap_or_default();

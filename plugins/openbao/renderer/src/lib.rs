@@ -9,14 +9,12 @@
 //!
 //! Nothing here draws a random number, reads a clock or sees a Secret's value. Unseal providers live in crates of their own: only their
 //! answer ([`banhbaoring_sdk::wit::Seal`]) comes in.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod cluster;
 pub mod component;
 pub mod config;
+pub mod digest;
 pub mod hcl;
 pub mod live;
 pub mod objects;

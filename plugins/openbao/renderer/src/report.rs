@@ -24,13 +24,19 @@ pub const UNSEALED: &str = "Unsealed";
 /// All condition types, as they are declared.
 pub const CONDITION_TYPES: [&str; 5] = [TLS_READY, UNSEAL_CONFIGURED, STORAGE_SIZED, INITIALIZED, UNSEALED];
 
+/// How many warnings of a provider become events, and their longest message in bytes.
+const MAX_WARNINGS: usize = 16;
+const MAX_WARNING: usize = 1024;
+
 /// Adds everything that is told to a response with the desired objects.
 pub fn tell(response: Response, cluster: &Cluster, live: &Live, provider: &str) -> Response {
     let (state, reason, message) = state(cluster, live);
     let response = response.state(state, reason, message);
     let response = conditions(response, cluster, live, provider);
-    let response = cluster.seal.warnings.iter().fold(response, |response, warning| {
-        response.warning(format!("seal:{warning}"), "UnsealProviderWarning", warning)
+    let response = cluster.seal.warnings.iter().take(MAX_WARNINGS).fold(response, |response, warning| {
+        let message: String = warning.chars().take(MAX_WARNING / 4).collect();
+        // A key of bounded length that changes with the text, so that a new warning is told and an old one is not told again.
+        response.warning(format!("seal-{}", crate::digest::hex(warning)), "UnsealProviderWarning", message)
     });
     let nodes = format!("{}/{}", live.ready_nodes(), cluster.spec.replicas);
     let endpoints = endpoints(cluster);
@@ -59,7 +65,9 @@ fn state(cluster: &Cluster, live: &Live) -> (State, String, String) {
         return told(State::Progressing, "Creating", format!("the {} nodes are being made", cluster.spec.replicas));
     };
     match child.readiness {
-        ReadinessState::Failed => told(State::Failed, &child.reason, child.message.clone()),
+        ReadinessState::Failed => {
+            told(State::Failed, if child.reason.is_empty() { "NodesFailed" } else { &child.reason }, child.message.clone())
+        }
         ReadinessState::Progressing => told(
             State::Progressing,
             if child.reason.is_empty() { "NodesStarting" } else { &child.reason },
@@ -69,7 +77,10 @@ fn state(cluster: &Cluster, live: &Live) -> (State, String, String) {
         ReadinessState::Ready if live.initialized() == Some(false) => told(
             State::Progressing,
             "WaitingForInitialization",
-            format!("all nodes run and wait to be initialised: POST /v1/sys/init at https://{}.{}.svc:{API_PORT}", cluster.name, cluster.namespace),
+            format!(
+                "all nodes run and wait to be initialised: POST /v1/sys/init at https://{}.{}.svc:{API_PORT}",
+                cluster.name, cluster.namespace
+            ),
         ),
         ReadinessState::Ready if live.sealed() == Some(true) => {
             told(State::Progressing, "NodesSealed", format!("sealed: {}", names_of_sealed(live).join(", ")))
@@ -95,7 +106,9 @@ fn conditions(response: Response, cluster: &Cluster, live: &Live, provider: &str
     let response = match live.initialized() {
         None => response.condition(INITIALIZED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
         Some(true) => response.condition(INITIALIZED, true, "Initialized", "a node tells that it is initialised"),
-        Some(false) => response.condition(INITIALIZED, false, "WaitingForInitialization", "POST /v1/sys/init once, and keep what it answers"),
+        Some(false) => {
+            response.condition(INITIALIZED, false, "WaitingForInitialization", "POST /v1/sys/init once, and keep what it answers")
+        }
     };
     match live.sealed() {
         None => response.condition(UNSEALED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
@@ -115,14 +128,21 @@ fn tls(cluster: &Cluster, live: &Live) -> (ConditionStatus, &'static str, String
             None => (ConditionStatus::No, "WaitingForIssuer", format!("Certificate {} is being made", cluster.edge_certificate())),
         },
         _ if !made => (ConditionStatus::Unknown, "Creating", "certificates are made together with the nodes".to_owned()),
-        TlsMode::OperatorManaged => (ConditionStatus::Yes, "Issued", format!("Secret {}; authority in ConfigMap {}", cluster.server_secret(), cluster.ca_config_map())),
+        TlsMode::OperatorManaged => (
+            ConditionStatus::Yes,
+            "Issued",
+            format!("Secret {}; authority in ConfigMap {}", cluster.server_secret(), cluster.ca_config_map()),
+        ),
         TlsMode::Secret => (ConditionStatus::Yes, "Provided", format!("Secret {} for clients", cluster.edge_secret().unwrap_or_default())),
         TlsMode::Acme => (ConditionStatus::Yes, "LeftToOpenBao", "OpenBao asks its ACME directory by itself".to_owned()),
     }
 }
 
 fn storage(response: Response, cluster: &Cluster, live: &Live) -> Response {
-    let asked = [("data", "spec.storage.size", Some(&cluster.spec.storage)), ("audit", "spec.auditStorage.size", cluster.spec.audit_storage.as_ref())];
+    let asked = [
+        ("data", "spec.storage.size", Some(&cluster.spec.storage)),
+        ("audit", "spec.auditStorage.size", cluster.spec.audit_storage.as_ref()),
+    ];
     for (claim, field, storage) in asked {
         let (Some(storage), Some(size)) = (storage, live.claim_size(claim)) else { continue };
         if size != storage.size {

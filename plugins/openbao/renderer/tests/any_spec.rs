@@ -24,7 +24,7 @@ fn tls() -> impl Strategy<Value = Value> {
         Just(json!({})),
         Just(json!({"dnsNames": ["bao.example.com", "*.example.com", "localhost"], "ipAddresses": ["10.0.0.1", "::1"]})),
         Just(json!({"mode": "Secret", "secretName": "mine"})),
-        Just(json!({"mode": "CertManager", "issuerRef": {"name": "x"}, "dnsNames": ["bao.example.com"]})),
+        Just(json!({"mode": "CertManager", "issuerRef": {"name": "x"}, "secretName": "edge", "dnsNames": ["bao.example.com"]})),
         Just(json!({"mode": "ACME", "acme": {"email": "a@b.c"}, "dnsNames": ["bao.example.com"]})),
     ]
 }
@@ -32,8 +32,18 @@ fn tls() -> impl Strategy<Value = Value> {
 fn spec() -> impl Strategy<Value = Value> {
     (
         (select(vec!["2.4.0", "2.5.3", "2.6.0-rc1", "2.6.2+build.7"]), select(vec![1, 3, 5, 7]), any::<bool>(), tls()),
-        (proptest::option::of(duration()), proptest::option::of(1_u32..=10), proptest::option::of("[a-zA-Z_][a-zA-Z0-9_]{0,20}"), any::<String>()),
-        (select(vec!["Retain", "DeletePVCs", "DeleteAll"]), select(vec!["ClusterIP", "NodePort", "LoadBalancer"]), any::<bool>(), any::<bool>()),
+        (
+            proptest::option::of(duration()),
+            proptest::option::of(1_u32..=10),
+            proptest::option::of("[a-zA-Z_][a-zA-Z0-9_]{0,20}"),
+            any::<String>(),
+        ),
+        (
+            select(vec!["Retain", "DeletePVCs", "DeleteAll"]),
+            select(vec!["ClusterIP", "NodePort", "LoadBalancer"]),
+            any::<bool>(),
+            any::<bool>(),
+        ),
     )
         .prop_map(|((version, replicas, ui, tls), (ttl, multiplier, prefix, text), (deletion, service, policy, audit))| {
             let mut spec = json!({
@@ -47,7 +57,8 @@ fn spec() -> impl Strategy<Value = Value> {
                 spec["maxLeaseTtl"] = ttl.into();
             }
             if audit {
-                spec["audit"] = json!([{"type": "file", "path": "a/b", "description": text, "options": {"file_path": "stdout", "prefix": text}}]);
+                spec["audit"] =
+                    json!([{"type": "file", "path": "a/b", "description": text, "options": {"file_path": "stdout", "prefix": text}}]);
             }
             spec
         })
@@ -56,8 +67,12 @@ fn spec() -> impl Strategy<Value = Value> {
 fn seal() -> impl Strategy<Value = Seal> {
     let known = select(vec![seals::generated_key("prod"), seals::awskms(), seals::gcpckms(), seals::azurekeyvault(), seals::transit()]);
     (known, any::<String>(), any::<i64>()).prop_map(|(mut seal, text, number)| {
-        seal.attributes.push(banhbaoring_sdk::wit::SealAttribute { key: "any_text".to_owned(), value: banhbaoring_sdk::wit::Scalar::Text(text) });
-        seal.attributes.push(banhbaoring_sdk::wit::SealAttribute { key: "any_number".to_owned(), value: banhbaoring_sdk::wit::Scalar::Integer(number) });
+        seal.attributes
+            .push(banhbaoring_sdk::wit::SealAttribute { key: "any_text".to_owned(), value: banhbaoring_sdk::wit::Scalar::Text(text) });
+        seal.attributes.push(banhbaoring_sdk::wit::SealAttribute {
+            key: "any_number".to_owned(),
+            value: banhbaoring_sdk::wit::Scalar::Integer(number),
+        });
         seal
     })
 }

@@ -64,13 +64,19 @@ async fn every_object_passes_a_strict_dry_run_and_every_pod_is_restricted() {
         pod["kind"] = "Pod".into();
         pod["metadata"]["name"] = "node".into();
         // What the StatefulSet's controller would add, and the account that exists here.
-        pod["spec"]["volumes"].as_array_mut().unwrap().extend([json!({"name": "data", "emptyDir": {}}), json!({"name": "audit", "emptyDir": {}})]);
+        pod["spec"]["volumes"]
+            .as_array_mut()
+            .unwrap()
+            .extend([json!({"name": "data", "emptyDir": {}}), json!({"name": "audit", "emptyDir": {}})]);
         pod["spec"]["serviceAccountName"] = "default".into();
         pod["spec"].as_object_mut().unwrap().remove("priorityClassName");
         items.push(placed(pod, &namespace));
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
         let told = kubectl
-            .run_with_input(&["apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=banhbaoring/openbao", "-f", "-"], &list)
+            .run_with_input(
+                &["apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=banhbaoring/openbao", "-f", "-"],
+                &list,
+            )
             .await
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(!told.contains("Warning"), "{name}: {told}");

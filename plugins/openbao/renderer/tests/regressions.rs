@@ -123,7 +123,15 @@ fn nodes_find_each_other_in_their_own_namespace_and_by_a_name_that_the_certifica
     let server = response.secrets.iter().find(|secret| secret.name == "prod-tls-server").unwrap();
     let spec: Value = serde_json::from_str(&server.entries[0].spec).unwrap();
     let names: Vec<_> = spec["dnsNames"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    for name in ["openbao-cluster-prod.local", "localhost", "prod", "prod.bao.svc", "*.prod.bao.svc", "prod-active.bao.svc", "prod-public.bao.svc.cluster.local"] {
+    for name in [
+        "openbao-cluster-prod.local",
+        "localhost",
+        "prod",
+        "prod.bao.svc",
+        "*.prod.bao.svc",
+        "prod-active.bao.svc",
+        "prod-public.bao.svc.cluster.local",
+    ] {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
     assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len(), "{names:?}");
@@ -250,7 +258,11 @@ fn labels_that_services_live_by_cannot_be_taken() {
 fn an_audit_device_that_could_not_write_is_refused() {
     let file = |path: &str| format!("audit: [{{type: file, path: a, options: {{file_path: {path}}}}}]");
     for path in ["/var/log/audit.log", "/bao/audit/../data/x", "/bao/audit", "/bao/auditor/x", "relative"] {
-        assert_eq!(refused(&format!("auditStorage: {{size: 1Gi}}\n{}", file(path))).field.as_deref(), Some("spec.audit[0].options.file_path"), "{path}");
+        assert_eq!(
+            refused(&format!("auditStorage: {{size: 1Gi}}\n{}", file(path))).field.as_deref(),
+            Some("spec.audit[0].options.file_path"),
+            "{path}"
+        );
     }
     assert_eq!(refused(&file("/bao/audit/a.log")).field.as_deref(), Some("spec.auditStorage"));
     let text = config(&rendered(&file("stdout")));
@@ -276,9 +288,7 @@ fn the_nodes_tell_whether_they_are_initialised_and_sealed() {
             .collect();
         render(&request).unwrap()
     };
-    let labels = |active: &str, initialized: &str, sealed: &str| {
-        json!({"/metadata/labels/openbao-active": active, "/metadata/labels/openbao-initialized": initialized, "/metadata/labels/openbao-sealed": sealed})
-    };
+    let labels = |active: &str, initialized: &str, sealed: &str| json!({"/metadata/labels/openbao-active": active, "/metadata/labels/openbao-initialized": initialized, "/metadata/labels/openbao-sealed": sealed});
     assert_eq!(told(&[json!({})]).state, State::Ready, "pods that tell nothing leave the word to the StatefulSet");
     let waiting = told(&[labels("false", "false", "true"), labels("false", "false", "true")]);
     assert_eq!((waiting.state, waiting.reason.as_str()), (State::Progressing, "WaitingForInitialization"));
@@ -305,10 +315,16 @@ fn every_kind_that_is_rendered_is_asked_for_in_the_permissions() {
         .unwrap()
         .iter()
         .filter(|grant| grant["relation"] == "owned")
-        .flat_map(|grant| grant["resources"].as_array().unwrap().iter().map(|resource| (grant["apiGroups"][0].as_str().unwrap().to_owned(), resource.as_str().unwrap().to_owned())))
+        .flat_map(|grant| {
+            grant["resources"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|resource| (grant["apiGroups"][0].as_str().unwrap().to_owned(), resource.as_str().unwrap().to_owned()))
+        })
         .collect();
     let mut used = BTreeSet::from([(String::new(), "secrets".to_owned())]);
-    let spec = "{tls: {mode: CertManager, dnsNames: [a.b], issuerRef: {name: x}}}";
+    let spec = "{tls: {mode: CertManager, dnsNames: [a.b], issuerRef: {name: x}, secretName: edge}}";
     for object in objects(&rendered(spec)) {
         let api = object["apiVersion"].as_str().unwrap();
         let group = api.split_once('/').map_or("", |(group, _)| group);
@@ -323,7 +339,10 @@ fn every_kind_that_is_rendered_is_asked_for_in_the_permissions() {
 
 #[test]
 fn a_missing_cert_manager_and_a_missing_provider_are_told() {
-    let mut request = request(&owner("tls: {mode: CertManager, dnsNames: [a.b], issuerRef: {name: x}}"), Some(seals::generated_key("prod")));
+    let mut request = request(
+        &owner("tls: {mode: CertManager, dnsNames: [a.b], issuerRef: {name: x}, secretName: edge}"),
+        Some(seals::generated_key("prod")),
+    );
     request.platform.apis.retain(|api| !api.starts_with("cert-manager.io"));
     let failure = render(&request).unwrap_err();
     assert_eq!((failure.reason.as_str(), failure.field.as_deref()), ("CertManagerMissing", Some("spec.tls.mode")));

@@ -37,8 +37,11 @@ impl Node {
         }
         let secret = response.secrets.iter().find(|secret| secret.name == "prod-tls-server").unwrap();
         let spec: Value = serde_json::from_str(&secret.entries[0].spec).unwrap();
-        let names: Vec<&str> =
-            ["dnsNames", "ipAddresses"].iter().flat_map(|kind| spec[*kind].as_array().unwrap()).map(|name| name.as_str().unwrap()).collect();
+        let names: Vec<&str> = ["dnsNames", "ipAddresses"]
+            .iter()
+            .flat_map(|kind| spec[*kind].as_array().unwrap())
+            .map(|name| name.as_str().unwrap())
+            .collect();
         let identity = authority.server(spec["commonName"].as_str().unwrap(), &names).unwrap();
         for folder in ["tls", "tls-edge"] {
             scratch.write(&format!("etc/bao/{folder}/tls.crt"), &identity.certificate).unwrap();
@@ -60,9 +63,11 @@ impl Node {
         let cluster = format!("https://127.0.0.1:{}", self.api.number() + 1);
         let environment = [("BAO_RAFT_NODE_ID", name), ("BAO_API_ADDR", &self.address()), ("BAO_CLUSTER_ADDR", &cluster)]
             .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let set: Vec<_> = container(response)["env"].as_array().unwrap().iter().map(|variable| variable["name"].as_str().unwrap().to_owned()).collect();
+        let set: Vec<_> =
+            container(response)["env"].as_array().unwrap().iter().map(|variable| variable["name"].as_str().unwrap().to_owned()).collect();
         assert!(environment.iter().all(|(key, _)| set.contains(key)), "the pod sets them: {set:?}");
-        Bao::start(&file, Options { api: self.address(), authority: Some(self.authority.clone()), environment: environment.into() }).unwrap()
+        Bao::start(&file, Options { api: self.address(), authority: Some(self.authority.clone()), environment: environment.into() })
+            .unwrap()
     }
 
     fn adapted(&self, text: &str, leader: &str) -> String {
@@ -164,9 +169,14 @@ async fn three_nodes_join_over_tls_under_ids_of_their_own() {
     let others: Vec<Bao> = (1..3).map(|ordinal| nodes[ordinal].start(&response, &format!("prod-{ordinal}"), &leader)).collect();
     let token = initialised.root_token.as_str();
     wait::until(PATIENCE, "three voters", async || {
-        let answer = first.succeed(Method::GET, "/v1/sys/storage/raft/configuration", Some(token), None).await.map_err(|error| error.to_string())?;
+        let answer =
+            first.succeed(Method::GET, "/v1/sys/storage/raft/configuration", Some(token), None).await.map_err(|error| error.to_string())?;
         let servers = answer["data"]["config"]["servers"].as_array().cloned().unwrap_or_default();
-        let mut voters: Vec<_> = servers.iter().filter(|server| server["voter"] == true).map(|server| server["node_id"].as_str().unwrap_or_default().to_owned()).collect();
+        let mut voters: Vec<_> = servers
+            .iter()
+            .filter(|server| server["voter"] == true)
+            .map(|server| server["node_id"].as_str().unwrap_or_default().to_owned())
+            .collect();
         voters.sort();
         if voters == ["prod-0", "prod-1", "prod-2"] { Ok(()) } else { Err(format!("{servers:?}")) }
     })

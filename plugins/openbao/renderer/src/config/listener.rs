@@ -30,9 +30,7 @@ fn socket(port: i32) -> String {
 }
 
 fn files(body: Body, cluster: &Cluster, directory: &str) -> Body {
-    let body = body
-        .attribute("tls_cert_file", format!("{directory}/tls.crt"))
-        .attribute("tls_key_file", format!("{directory}/tls.key"));
+    let body = body.attribute("tls_cert_file", format!("{directory}/tls.crt")).attribute("tls_key_file", format!("{directory}/tls.key"));
     if cluster.version.has(Feature::TlsAutoReload) { body.attribute("tls_auto_reload", true) } else { body }
 }
 

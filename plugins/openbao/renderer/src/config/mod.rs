@@ -76,9 +76,7 @@ fn body(cluster: &Cluster) -> Result<Body, Failure> {
         .optional("default_lease_ttl", default_lease_ttl.clone());
     let top = seal::plugin_settings(top, cluster)?;
     let top = listener::listeners(top, cluster)?;
-    let top = top
-        .block("storage", ["raft"], storage::raft(cluster, raft))
-        .block("service_registration", ["kubernetes"], Body::new());
+    let top = top.block("storage", ["raft"], storage::raft(cluster, raft)).block("service_registration", ["kubernetes"], Body::new());
     let top = seal::seal(top, cluster)?;
     let top = observe::telemetry(top, telemetry.as_ref());
     observe::audit(top, cluster, audit)

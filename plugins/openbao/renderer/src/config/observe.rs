@@ -56,10 +56,16 @@ fn writable(cluster: &Cluster, index: usize, file: Option<&String>) -> Result<()
     }
     let below = file.strip_prefix(AUDIT_DIR).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1);
     if !below || file.split('/').any(|part| part == "..") {
-        return Err(Failure::invalid(field, format!("expected stdout, discard or a path below {AUDIT_DIR}, found `{file}`: the rest of the file system is read-only")));
+        return Err(Failure::invalid(
+            field,
+            format!("expected stdout, discard or a path below {AUDIT_DIR}, found `{file}`: the rest of the file system is read-only"),
+        ));
     }
     if cluster.spec.audit_storage.is_none() {
-        return Err(Failure::invalid("spec.auditStorage", format!("{field} is below {AUDIT_DIR}, which is a volume of its own: set spec.auditStorage, or log to stdout")));
+        return Err(Failure::invalid(
+            "spec.auditStorage",
+            format!("{field} is below {AUDIT_DIR}, which is a volume of its own: set spec.auditStorage, or log to stdout"),
+        ));
     }
     Ok(())
 }

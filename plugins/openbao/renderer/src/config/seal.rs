@@ -16,7 +16,11 @@ pub(super) fn plugin_settings(top: Body, cluster: &Cluster) -> Result<Body, Fail
     let Some(plugin) = &cluster.seal.kms_plugin else { return Ok(top) };
     let from_image = matches!(plugin.source, KmsPluginSource::Image(_));
     let top = top.attribute("plugin_directory", PLUGIN_DIR);
-    Ok(if from_image { top.attribute("plugin_auto_download", true).attribute("plugin_auto_register", true) } else { top.attribute("plugin_auto_register", true) })
+    Ok(if from_image {
+        top.attribute("plugin_auto_download", true).attribute("plugin_auto_register", true)
+    } else {
+        top.attribute("plugin_auto_register", true)
+    })
 }
 
 pub(super) fn seal(top: Body, cluster: &Cluster) -> Result<Body, Failure> {
@@ -49,7 +53,10 @@ fn attributes(attributes: &[SealAttribute]) -> Result<Body, Failure> {
     let mut body = Body::new();
     for SealAttribute { key, value } in attributes {
         if !seen.insert(key) {
-            return Err(Failure::invalid("spec.unseal", format!("the unseal provider set `{key}` twice; OpenBao would silently take one of the two")));
+            return Err(Failure::invalid(
+                "spec.unseal",
+                format!("the unseal provider set `{key}` twice; OpenBao would silently take one of the two"),
+            ));
         }
         body = body.attribute(
             key.as_str(),
@@ -66,7 +73,10 @@ fn attributes(attributes: &[SealAttribute]) -> Result<Body, Failure> {
 fn kms_plugin(plugin: &KmsPlugin) -> Result<Body, Failure> {
     let KmsPlugin { name: _, source, version, sha256, binary_name, args, env } = plugin;
     if sha256.len() != 64 || !sha256.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Err(Failure::invalid("spec.unseal", format!("the checksum of the seal's plugin must be 64 hexadecimal digits, found `{sha256}`")));
+        return Err(Failure::invalid(
+            "spec.unseal",
+            format!("the checksum of the seal's plugin must be 64 hexadecimal digits, found `{sha256}`"),
+        ));
     }
     let body = match source {
         KmsPluginSource::Image(image) => Body::new().attribute("image", image.as_str()),

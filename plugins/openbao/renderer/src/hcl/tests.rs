@@ -56,7 +56,11 @@ fn a_key_is_an_identifier() {
 fn blocks_and_values_look_as_people_write_them() {
     let text = Body::new()
         .attribute("ui", true)
-        .block("storage", ["raft"], Body::new().attribute("path", "/bao/data").block("retry_join", nothing(), Body::new().attribute("port", 8200_i64)))
+        .block(
+            "storage",
+            ["raft"],
+            Body::new().attribute("path", "/bao/data").block("retry_join", nothing(), Body::new().attribute("port", 8200_i64)),
+        )
         .block("service_registration", ["kubernetes"], Body::new())
         .render()
         .unwrap();
@@ -76,9 +80,8 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn body() -> impl Strategy<Value = Body> {
-    let leaf = prop::collection::btree_map("[a-f][a-z_]{0,5}", value(), 0..5).prop_map(|attributes| {
-        attributes.into_iter().fold(Body::new(), |body, (key, value)| body.attribute(key, value))
-    });
+    let leaf = prop::collection::btree_map("[a-f][a-z_]{0,5}", value(), 0..5)
+        .prop_map(|attributes| attributes.into_iter().fold(Body::new(), |body, (key, value)| body.attribute(key, value)));
     leaf.prop_recursive(3, 16, 4, |inner| {
         (
             prop::collection::btree_map("[a-f][a-z_]{0,5}", value(), 0..4),

@@ -37,11 +37,7 @@ pub(super) fn role(cluster: &Cluster) -> Role {
 pub(super) fn role_binding(cluster: &Cluster) -> RoleBinding {
     RoleBinding {
         metadata: metadata(cluster, cluster.name),
-        role_ref: RoleRef {
-            api_group: "rbac.authorization.k8s.io".to_owned(),
-            kind: "Role".to_owned(),
-            name: cluster.name.to_owned(),
-        },
+        role_ref: RoleRef { api_group: "rbac.authorization.k8s.io".to_owned(), kind: "Role".to_owned(), name: cluster.name.to_owned() },
         subjects: Some(vec![Subject {
             kind: "ServiceAccount".to_owned(),
             name: cluster.name.to_owned(),

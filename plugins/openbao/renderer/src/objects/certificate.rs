@@ -14,7 +14,10 @@ pub(super) fn edge(cluster: &Cluster) -> Result<Option<Value>, Failure> {
         return Ok(None);
     }
     let (Some(issuer), Some(secret)) = (&tls.issuer_ref, cluster.edge_secret()) else {
-        return Err(Failure::invalid("spec.tls.issuerRef", "tls.mode CertManager needs tls.issuerRef: name an Issuer or a ClusterIssuer"));
+        return Err(Failure::invalid(
+            "spec.tls.issuerRef",
+            "tls.mode CertManager needs tls.issuerRef and tls.secretName: name an Issuer or a ClusterIssuer, and a Secret",
+        ));
     };
     if tls.dns_names.is_empty() {
         return Err(Failure::invalid("spec.tls.dnsNames", "tls.mode CertManager needs the names that the certificate shall carry"));

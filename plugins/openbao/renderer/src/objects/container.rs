@@ -26,11 +26,7 @@ pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
         name: "openbao".to_owned(),
         image: Some(cluster.image()),
         // The image's own entry point starts as root and changes owners; what it writes is left to everybody.
-        command: Some(vec![
-            "/bin/sh".to_owned(),
-            "-ec".to_owned(),
-            format!("umask 0077; exec bao server -config={CONFIG_FILE}"),
-        ]),
+        command: Some(vec!["/bin/sh".to_owned(), "-ec".to_owned(), format!("umask 0077; exec bao server -config={CONFIG_FILE}")]),
         env: Some(environment(cluster)?),
         ports: Some(ports),
         resources: cluster.spec.pod.resources.clone(),
@@ -64,15 +60,21 @@ fn environment(cluster: &Cluster) -> Result<Vec<EnvVar>, Failure> {
     let mut seen: BTreeMap<&str, &EnvValue> = BTreeMap::new();
     for SealEnv { name, value } in &cluster.seal.env {
         if ENV_OF_OURS.contains(&name.as_str()) {
-            return Err(Failure::invalid("spec.unseal", format!("the unseal provider sets `{name}`, which is set already: it must leave it alone"))
-                .because("UnusableSealEnvironment"));
+            return Err(Failure::invalid(
+                "spec.unseal",
+                format!("the unseal provider sets `{name}`, which is set already: it must leave it alone"),
+            )
+            .because("UnusableSealEnvironment"));
         }
         match seen.insert(name, value) {
             None => variables.push(seal_variable(name, value)),
             Some(before) if before == value => {}
             Some(_) => {
-                return Err(Failure::invalid("spec.unseal", format!("the unseal provider sets `{name}` twice to different values; expected one"))
-                    .because("UnusableSealEnvironment"));
+                return Err(Failure::invalid(
+                    "spec.unseal",
+                    format!("the unseal provider sets `{name}` twice to different values; expected one"),
+                )
+                .because("UnusableSealEnvironment"));
             }
         }
     }
@@ -110,10 +112,5 @@ fn from_field(name: &str, path: &str) -> EnvVar {
 }
 
 fn port(name: &str, port: i32) -> ContainerPort {
-    ContainerPort {
-        name: Some(name.to_owned()),
-        container_port: port,
-        protocol: Some("TCP".to_owned()),
-        ..ContainerPort::default()
-    }
+    ContainerPort { name: Some(name.to_owned()), container_port: port, protocol: Some("TCP".to_owned()), ..ContainerPort::default() }
 }

@@ -26,10 +26,7 @@ pub(super) fn policy(cluster: &Cluster) -> NetworkPolicy {
 }
 
 fn ingress(cluster: &Cluster) -> Vec<NetworkPolicyIngressRule> {
-    let nodes = NetworkPolicyIngressRule {
-        from: Some(vec![nodes(cluster)]),
-        ports: Some(vec![tcp(API_PORT), tcp(CLUSTER_PORT)]),
-    };
+    let nodes = NetworkPolicyIngressRule { from: Some(vec![nodes(cluster)]), ports: Some(vec![tcp(API_PORT), tcp(CLUSTER_PORT)]) };
     let mut api = vec![tcp(API_PORT)];
     if cluster.has_edge() {
         api.push(tcp(EDGE_PORT));

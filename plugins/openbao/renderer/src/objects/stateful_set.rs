@@ -21,7 +21,6 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use sha2::{Digest, Sha256};
 
 use super::{container, metadata, some, some_list, volumes};
 use crate::cluster::{CLUSTER_LABEL, Cluster};
@@ -54,7 +53,10 @@ pub(super) fn stateful_set(cluster: &Cluster, config: &str, live: &Live) -> Resu
             pod_management_policy: Some("Parallel".to_owned()),
             update_strategy: Some(StatefulSetUpdateStrategy {
                 type_: Some("RollingUpdate".to_owned()),
-                rolling_update: Some(RollingUpdateStatefulSetStrategy { partition: Some(0), ..RollingUpdateStatefulSetStrategy::default() }),
+                rolling_update: Some(RollingUpdateStatefulSetStrategy {
+                    partition: Some(0),
+                    ..RollingUpdateStatefulSetStrategy::default()
+                }),
             }),
             revision_history_limit: Some(10),
             selector: LabelSelector { match_labels: Some(cluster.selector()), ..LabelSelector::default() },
@@ -133,11 +135,17 @@ fn pod_labels(cluster: &Cluster, asked: &BTreeMap<String, String>) -> Result<BTr
     let ours = cluster.labels();
     let reserved = |key: &str| ours.contains_key(key) || key.starts_with("openbao-") || key.starts_with("openbao.org/");
     if let Some(key) = asked.keys().find(|key| reserved(key)) {
-        return Err(Failure::invalid(format!("spec.pod.labels.{key}"), format!("`{key}` is set by the operator or by OpenBao itself: leave it out")));
+        return Err(Failure::invalid(
+            format!("spec.pod.labels.{key}"),
+            format!("`{key}` is set by the operator or by OpenBao itself: leave it out"),
+        ));
     }
     if let Some(pair) = cluster.seal.pod_labels.iter().find(|pair| reserved(&pair.key)) {
-        return Err(Failure::invalid("spec.unseal", format!("the unseal provider sets the label `{}`, which is not its own: it must leave it alone", pair.key))
-            .because("UnusableSealLabels"));
+        return Err(Failure::invalid(
+            "spec.unseal",
+            format!("the unseal provider sets the label `{}`, which is not its own: it must leave it alone", pair.key),
+        )
+        .because("UnusableSealLabels"));
     }
     let mut labels = asked.clone();
     labels.extend(cluster.seal.pod_labels.iter().map(|pair| (pair.key.clone(), pair.value.clone())));
@@ -150,7 +158,8 @@ fn pod_annotations(cluster: &Cluster, asked: &BTreeMap<String, String>, config: 
         return Err(Failure::invalid(format!("spec.pod.annotations.{key}"), format!("`{key}` is the operator's: leave it out")));
     }
     let mut annotations = asked.clone();
-    annotations.insert(CONFIG_HASH.to_owned(), hash(config));
+    // The writer gives the same text for the same body, so the text's hash changes exactly with its meaning.
+    annotations.insert(CONFIG_HASH.to_owned(), crate::digest::hex(config));
     if !cluster.version.has(Feature::TlsAutoReload) {
         annotations.insert(TLS_HASH.to_owned(), SecretHash::of_key(cluster.server_secret(), "tls.crt").to_string());
         if let Some(edge) = cluster.edge_secret() {
@@ -158,11 +167,6 @@ fn pod_annotations(cluster: &Cluster, asked: &BTreeMap<String, String>, config: 
         }
     }
     Ok(annotations)
-}
-
-/// The writer gives the same text for the same body, so the text's hash changes exactly with its meaning.
-fn hash(config: &str) -> String {
-    Sha256::digest(config.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn spread(cluster: &Cluster) -> TopologySpreadConstraint {

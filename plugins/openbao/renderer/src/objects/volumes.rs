@@ -7,8 +7,7 @@ use banhbaoring_sdk::Failure;
 use banhbaoring_sdk::wit::{SealVolume, VolumeSource as SealSource};
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, ConfigMapVolumeSource, DownwardAPIProjection, DownwardAPIVolumeFile, EmptyDirVolumeSource, KeyToPath,
-    ObjectFieldSelector, ProjectedVolumeSource, SecretVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount,
-    VolumeProjection,
+    ObjectFieldSelector, ProjectedVolumeSource, SecretVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 
 use crate::cluster::Cluster;
@@ -40,7 +39,9 @@ pub(super) fn of(cluster: &Cluster) -> Result<Mounted, Failure> {
     if let Some(edge) = cluster.edge_secret() {
         mounted.read_only("tls-edge", EDGE_TLS_DIR, secret("tls-edge", &edge, Vec::new()));
     }
-    if let (TlsMode::Acme, Some(authority)) = (cluster.spec.tls.mode, cluster.spec.tls.acme.as_ref().and_then(|acme| acme.ca_config_map.as_ref())) {
+    if let (TlsMode::Acme, Some(authority)) =
+        (cluster.spec.tls.mode, cluster.spec.tls.acme.as_ref().and_then(|acme| acme.ca_config_map.as_ref()))
+    {
         mounted.read_only("acme-ca", ACME_CA_DIR, config_map("acme-ca", authority));
     }
     mounted.read_only("account", ACCOUNT_DIR, account());
@@ -61,11 +62,7 @@ impl Mounted {
     }
 
     fn scratch(&mut self, name: &str, path: &str) {
-        self.volumes.push(Volume {
-            name: name.to_owned(),
-            empty_dir: Some(EmptyDirVolumeSource::default()),
-            ..Volume::default()
-        });
+        self.volumes.push(Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() });
         self.mounts.push(mount(name, path, false));
     }
 
@@ -81,8 +78,12 @@ impl Mounted {
         if !plain || mount_path.split('/').skip(1).any(|part| part.is_empty() || part == "." || part == "..") {
             return wrong(format!("the unseal provider wants to mount at `{mount_path}`; expected an absolute path without `..`"));
         }
-        if let Some(other) = self.mounts.iter().find(|mount| within(mount_path, &mount.mount_path) || within(&mount.mount_path, mount_path)) {
-            return wrong(format!("the unseal provider wants to mount at `{mount_path}`, which meets `{}`: it must choose another place", other.mount_path));
+        if let Some(other) = self.mounts.iter().find(|mount| within(mount_path, &mount.mount_path) || within(&mount.mount_path, mount_path))
+        {
+            return wrong(format!(
+                "the unseal provider wants to mount at `{mount_path}`, which meets `{}`: it must choose another place",
+                other.mount_path
+            ));
         }
         let source = match source {
             SealSource::Secret(of) => {
@@ -111,12 +112,7 @@ fn within(inner: &str, outer: &str) -> bool {
 }
 
 fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
-    VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only: read_only.then_some(true),
-        ..VolumeMount::default()
-    }
+    VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), read_only: read_only.then_some(true), ..VolumeMount::default() }
 }
 
 fn config_map(name: &str, config_map: &str) -> Volume {

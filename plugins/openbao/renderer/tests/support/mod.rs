@@ -1,5 +1,5 @@
 //! Requests as the host would send them: a cluster from YAML, and what an unseal provider would have answered.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod seals;
 
@@ -44,10 +44,8 @@ pub fn request(owner: &Value, seal: Option<Seal>) -> Request {
     request.platform.apis.sort();
     request.platform.host.pod_labels =
         vec![banhbaoring_sdk::wit::KeyValue { key: "app.kubernetes.io/name".to_owned(), value: "banhbaoring".to_owned() }];
-    request.slots = seal
-        .map(|seal| SlotAnswer { slot: "unseal".to_owned(), provider, filling: SlotFilling::Seal(seal) })
-        .into_iter()
-        .collect();
+    request.slots =
+        seal.map(|seal| SlotAnswer { slot: "unseal".to_owned(), provider, filling: SlotFilling::Seal(seal) }).into_iter().collect();
     request
 }
 

@@ -22,11 +22,18 @@ pub fn generated_key(cluster: &str) -> Seal {
 /// A KMS of Amazon with explicit credentials, a region in the environment and the role's token.
 pub fn awskms() -> Seal {
     Seal {
-        env: vec![secret_env("AWS_ACCESS_KEY_ID", "aws-credentials", "access-key-id"), secret_env("AWS_SECRET_ACCESS_KEY", "aws-credentials", "secret-access-key")],
+        env: vec![
+            secret_env("AWS_ACCESS_KEY_ID", "aws-credentials", "access-key-id"),
+            secret_env("AWS_SECRET_ACCESS_KEY", "aws-credentials", "secret-access-key"),
+        ],
         volumes: vec![SealVolume {
             name: "aws-token".to_owned(),
             mount_path: "/var/run/secrets/eks.amazonaws.com/serviceaccount".to_owned(),
-            source: VolumeSource::Token(TokenVolume { audience: "sts.amazonaws.com".to_owned(), path: "token".to_owned(), expiration_seconds: 86_400 }),
+            source: VolumeSource::Token(TokenVolume {
+                audience: "sts.amazonaws.com".to_owned(),
+                path: "token".to_owned(),
+                expiration_seconds: 86_400,
+            }),
         }],
         service_account_annotations: vec![pair("eks.amazonaws.com/role-arn", "arn:aws:iam::111122223333:role/openbao-unseal")],
         egress: vec![Egress { cidr: None, port: 443 }],
@@ -95,7 +102,8 @@ pub fn from_plugin(seal: Seal) -> Seal {
 
 /// A bare stanza with texts.
 pub fn stanza(name: &str, attributes: &[(&str, &str)]) -> Seal {
-    let attributes = attributes.iter().map(|(key, value)| SealAttribute { key: (*key).to_owned(), value: Scalar::Text((*value).to_owned()) });
+    let attributes =
+        attributes.iter().map(|(key, value)| SealAttribute { key: (*key).to_owned(), value: Scalar::Text((*value).to_owned()) });
     Seal { attributes: attributes.collect(), ..Seal::stanza(name) }
 }
 
