@@ -139,7 +139,7 @@ impl<'a> Pass<'a> {
                 }
                 Outcome::Answered(response)
             }
-            Err(outcome) => outcome,
+            Err(outcome) => *outcome,
         };
         let rendered = Rendered {
             component: node.component.name.clone(),
@@ -151,17 +151,17 @@ impl<'a> Pass<'a> {
         self.rendered.insert(&node.component.name, rendered);
     }
 
-    fn answer(&self, node: &Node, deleting: bool, slots: &mut Vec<RenderedSlot>) -> Result<Arc<Response>, Outcome> {
+    fn answer(&self, node: &Node, deleting: bool, slots: &mut Vec<RenderedSlot>) -> Result<Arc<Response>, Box<Outcome>> {
         if !self.observation.owner.deleting {
             self.gates(node)?;
         }
-        let config = self.config(node).map_err(Outcome::Failed)?;
+        let config = self.config(node).map_err(failed)?;
         for slot in &node.slots {
             slots.push(self.slot(node, slot, &config)?);
         }
         let request = self.request(node, config, slots, deleting);
-        let response = self.renderer.reconcile(&node.plugin, &request).map_err(Outcome::Failed)?;
-        needs::check(&response).map_err(Outcome::Failed)?;
+        let response = self.renderer.reconcile(&node.plugin, &request).map_err(failed)?;
+        needs::check(&response).map_err(failed)?;
         if response.finalized && !deleting {
             // It was not asked: taken at its word, the owner would go before what is left of it.
             return Ok(Arc::new(Response { finalized: false, ..response.as_ref().clone() }));
@@ -175,6 +175,10 @@ impl<'a> Pass<'a> {
         let written = config::written(&self.observation.owner, &component.config_path);
         fitting(&node.plugin, &component.name, component.config_schema.as_ref(), written, &[&component.config_path])
     }
+}
+
+fn failed(failure: Failure) -> Box<Outcome> {
+    Box::new(Outcome::Failed(failure))
 }
 
 /// A config with defaults filled in that fits its schema; `path` is where it lies below the owner's spec.

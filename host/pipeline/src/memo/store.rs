@@ -17,7 +17,7 @@ pub(super) enum Answer {
     Seal(Result<Arc<Seal>, Failure>),
 }
 
-/// Memory of a value tree over that of its text, as measured on Kubernetes objects.
+/// Memory of a value tree over that of its text: an estimate on the safe side for objects of short strings.
 const TREE_OVER_TEXT: usize = 5;
 
 /// Keys and entries themselves.

@@ -8,13 +8,13 @@ use banhbaoring_api::inventory::ChildEntry;
 
 impl Pass<'_> {
     /// The first closed gate of a component, if any.
-    pub(super) fn gates(&self, node: &Node) -> Result<(), Outcome> {
+    pub(super) fn gates(&self, node: &Node) -> Result<(), Box<Outcome>> {
         let closed = |dependency: &&Dependency| {
             let rendered = self.rendered.get(dependency.component.as_str());
             !rendered.is_some_and(|rendered| is_open(dependency.gate, rendered, self.observation))
         };
         match node.component.after.iter().find(closed) {
-            Some(dependency) => Err(Outcome::Waiting(dependency.clone())),
+            Some(dependency) => Err(Box::new(Outcome::Waiting(dependency.clone()))),
             None => Ok(()),
         }
     }
