@@ -31,8 +31,8 @@ impl Reader {
     /// Any JSON.
     pub(crate) fn json(&mut self, at: &str, text: &str) -> Result<Json, CallError> {
         let limits = json::Limits { max_bytes: self.limits.bytes, max_depth: self.limits.depth, max_nodes: self.nodes };
-        let value = json::parse(text, &limits)
-            .map_err(|e| CallError::InvalidJson { at: at.to_owned(), detail: excerpt(&e.to_string()) })?;
+        let value =
+            json::parse(text, &limits).map_err(|e| CallError::InvalidJson { at: at.to_owned(), detail: excerpt(&e.to_string()) })?;
         self.nodes = self.nodes.saturating_sub(nodes(&value));
         Ok(value)
     }

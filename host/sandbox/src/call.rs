@@ -31,10 +31,7 @@ impl Caller {
     ) -> Result<T, CallError> {
         let limits = &self.limits;
         // Declared before the store, so that the slot is free again when the permit is given back.
-        let _permit = self
-            .runtime
-            .permit(limits.timeout)
-            .ok_or(CallError::Busy { waited_ms: limits.timeout.as_millis() })?;
+        let _permit = self.runtime.permit(limits.timeout).ok_or(CallError::Busy { waited_ms: limits.timeout.as_millis() })?;
         let mut store = Store::new(&self.runtime.engine, Guest { limiter: Limiter::new(limits.memory) });
         let outcome = (|| {
             store.limiter(|guest| &mut guest.limiter);

@@ -10,9 +10,7 @@ use banhbaoring_pipeline::render::Render;
 use crate::error::CallError;
 
 /// Calls `describe` twice and gives the answer if both are equal.
-pub(crate) fn stable_descriptor(
-    mut describe: impl FnMut() -> Result<Descriptor, CallError>,
-) -> Result<Descriptor, CallError> {
+pub(crate) fn stable_descriptor(mut describe: impl FnMut() -> Result<Descriptor, CallError>) -> Result<Descriptor, CallError> {
     let (first, second) = (describe()?, describe()?);
     if first == second {
         return Ok(second);
@@ -52,8 +50,7 @@ fn agree<T: PartialEq>(mut ask: impl FnMut() -> Result<Arc<T>, Failure>) -> Resu
 fn machine_dependent(failure: &Failure) -> bool {
     let busy = CallError::Busy { waited_ms: 0 }.reason();
     let timed_out = CallError::TimedOut { limit_ms: 0 }.reason();
-    failure.class == banhbaoring_pipeline::contract::FailureClass::Plugin
-        && (failure.reason == busy || failure.reason == timed_out)
+    failure.class == banhbaoring_pipeline::contract::FailureClass::Plugin && (failure.reason == busy || failure.reason == timed_out)
 }
 
 impl<R: Render> Render for Checked<R> {
@@ -61,12 +58,7 @@ impl<R: Render> Render for Checked<R> {
         agree(|| self.0.reconcile(plugin, request))
     }
 
-    fn render_seal(
-        &self,
-        plugin: &ActivePlugin,
-        provider: &str,
-        request: &SealRequest,
-    ) -> Result<Arc<Seal>, Failure> {
+    fn render_seal(&self, plugin: &ActivePlugin, provider: &str, request: &SealRequest) -> Result<Arc<Seal>, Failure> {
         agree(|| self.0.render_seal(plugin, provider, request))
     }
 }

@@ -109,7 +109,12 @@ fn config(allocation: Allocation, calls: u32) -> Config {
         .wasm_shared_everything_threads(false)
         .consume_fuel(true)
         .epoch_interruption(true)
-        .max_wasm_stack(WASM_STACK);
+        .max_wasm_stack(WASM_STACK)
+        // Nobody unwinds through guests or reads their backtraces, and compiled code is most of what a plugin costs in memory.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .native_unwind_info(false)
+        .debug_symbols(false);
     match allocation {
         Allocation::Pooling => {
             let mut pool = PoolingAllocationConfig::new();

@@ -137,12 +137,7 @@ impl CallError {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        Self {
-            class: FailureClass::Plugin,
-            reason: error.reason().to_owned(),
-            message: error.to_string(),
-            field: None,
-        }
+        Self { class: FailureClass::Plugin, reason: error.reason().to_owned(), message: error.to_string(), field: None }
     }
 }
 

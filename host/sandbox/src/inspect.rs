@@ -45,10 +45,8 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
     let metadata: Vec<&String> = exports.iter().filter(|name| name.starts_with(METADATA_PREFIX)).collect();
     let version = match metadata.as_slice() {
         [] => return Err(LoadError::MissingMetadata { exports: shown(&exports) }),
-        [name] => ContractVersion::of_metadata(name).ok_or_else(|| LoadError::UnsupportedContract {
-            found: (*name).clone(),
-            supported: ContractVersion::supported(),
-        })?,
+        [name] => ContractVersion::of_metadata(name)
+            .ok_or_else(|| LoadError::UnsupportedContract { found: (*name).clone(), supported: ContractVersion::supported() })?,
         _ => return Err(LoadError::Invalid { detail: "it exports metadata of several contract versions".to_owned() }),
     };
     Ok(Inspected { exports, version })

@@ -8,10 +8,7 @@
 //! TrustedComponent → Sandbox::load → Module → describe | reconcile | render_seal
 //!                                       └→ Modules (by plugin name and digest): the pipeline's `Render`
 //! ```
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod answer;
 pub mod cache;

@@ -37,12 +37,7 @@ pub struct CallLimits {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self {
-            memory: 64 << 20,
-            cpu: Duration::from_millis(200),
-            timeout: Duration::from_secs(5),
-            response: ResponseLimits::default(),
-        }
+        Self { memory: 64 << 20, cpu: Duration::from_millis(200), timeout: Duration::from_secs(5), response: ResponseLimits::default() }
     }
 }
 
@@ -78,8 +73,7 @@ impl CallLimits {
 }
 
 fn memory(text: &str) -> Option<u64> {
-    let (digits, unit) =
-        text.strip_suffix("Ki").map(|d| (d, 1u64 << 10)).or_else(|| text.strip_suffix("Mi").map(|d| (d, 1 << 20)))?;
+    let (digits, unit) = text.strip_suffix("Ki").map(|d| (d, 1u64 << 10)).or_else(|| text.strip_suffix("Mi").map(|d| (d, 1 << 20)))?;
     number(digits)?.checked_mul(unit)
 }
 

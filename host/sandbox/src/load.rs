@@ -1,9 +1,9 @@
 //! From bytes that may be trusted to a [`Module`] that can be called: inspect, compile (or take from the cache), link with nothing.
 
 use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::Arc;
 
 use wasmtime::component::{Component, Linker};
 
@@ -152,11 +152,7 @@ impl Sandbox {
 
     /// Loads several components side by side, on at most as many threads as there are processors, and reports each as soon as it is there:
     /// the first is usable while the last still compiles.
-    pub fn load_all(
-        &self,
-        components: &[(TrustedComponent, CallLimits)],
-        loaded: impl Fn(usize, Result<Module, LoadError>) + Sync,
-    ) {
+    pub fn load_all(&self, components: &[(TrustedComponent, CallLimits)], loaded: impl Fn(usize, Result<Module, LoadError>) + Sync) {
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(components.len());
         let next = Mutex::new(0..components.len());
         let work = || {

@@ -39,19 +39,12 @@ impl TrustedComponent {
     ///
     /// # Errors
     /// If the bytes do not have that digest.
-    pub fn verified(
-        bytes: impl Into<Arc<[u8]>>,
-        digest: &str,
-        verified_by: impl Into<String>,
-    ) -> Result<Self, LoadError> {
+    pub fn verified(bytes: impl Into<Arc<[u8]>>, digest: &str, verified_by: impl Into<String>) -> Result<Self, LoadError> {
         let component = Self { verified_by: Some(verified_by.into()), ..Self::local_file(bytes) };
         if component.digest() == digest {
             Ok(component)
         } else {
-            Err(LoadError::DigestMismatch {
-                expected: crate::error::excerpt(digest),
-                found: component.digest(),
-            })
+            Err(LoadError::DigestMismatch { expected: crate::error::excerpt(digest), found: component.digest() })
         }
     }
 
@@ -97,12 +90,7 @@ impl std::fmt::Debug for Module {
 }
 
 impl Module {
-    pub(crate) fn new(
-        component: &TrustedComponent,
-        inspected: Inspected,
-        versioned: Versioned,
-        caller: Caller,
-    ) -> Self {
+    pub(crate) fn new(component: &TrustedComponent, inspected: Inspected, versioned: Versioned, caller: Caller) -> Self {
         Self(Arc::new(Inner {
             digest: component.digest(),
             size: component.bytes.len(),

@@ -50,10 +50,7 @@ impl Modules {
         self.get(&plugin.name, &plugin.digest).ok_or_else(|| Failure {
             class: FailureClass::Plugin,
             reason: "PluginNotLoaded".to_owned(),
-            message: format!(
-                "revision {} of plugin {} is not loaded; see the conditions of the Plugin",
-                plugin.digest, plugin.name
-            ),
+            message: format!("revision {} of plugin {} is not loaded; see the conditions of the Plugin", plugin.digest, plugin.name),
             field: None,
         })
     }

@@ -91,22 +91,14 @@ impl Plugin {
         descriptor::read(self.raw_describe(caller)?, &mut Reader::new(caller.limits.response))
     }
 
-    pub(crate) fn reconcile(
-        &self,
-        caller: &Caller,
-        request: &Request,
-    ) -> Result<Result<Response, Failure>, CallError> {
+    pub(crate) fn reconcile(&self, caller: &Caller, request: &Request) -> Result<Result<Response, Failure>, CallError> {
         match self.raw_reconcile(caller, &request::write(request))? {
             Ok(response) => response::read(response, &mut Reader::new(caller.limits.response)).map(Ok),
             Err(refusal) => failure(refusal).map(Err),
         }
     }
 
-    pub(crate) fn render_seal(
-        &self,
-        caller: &Caller,
-        request: &SealRequest,
-    ) -> Result<Result<Seal, Failure>, CallError> {
+    pub(crate) fn render_seal(&self, caller: &Caller, request: &SealRequest) -> Result<Result<Seal, Failure>, CallError> {
         match self.raw_render_seal(caller, &request::write_seal(request))? {
             Ok(seal) => seal::read(seal, "", &mut Reader::new(caller.limits.response)).map(Ok),
             Err(refusal) => failure(refusal).map(Err),
@@ -117,11 +109,7 @@ impl Plugin {
         caller.call(&self.pre, |store, instance| self.metadata.load(&mut *store, instance)?.call_describe(store))
     }
 
-    pub(crate) fn raw_reconcile(
-        &self,
-        caller: &Caller,
-        request: &wit::Request,
-    ) -> Result<Result<wit::Response, wit::Failure>, CallError> {
+    pub(crate) fn raw_reconcile(&self, caller: &Caller, request: &wit::Request) -> Result<Result<wit::Response, wit::Failure>, CallError> {
         let indices = self.component.as_ref().ok_or(CallError::MissingInterface { interface: COMPONENT })?;
         caller.call(&self.pre, |store, instance| indices.load(&mut *store, instance)?.call_reconcile(store, request))
     }

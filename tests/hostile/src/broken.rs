@@ -45,9 +45,7 @@ impl Broken {
         let loops = "(func $start (loop $for_ever (br $for_ever))) (start $start)";
         let bomb = "(func $start (loop $more (drop (memory.grow (i32.const 64))) (br $more))) (start $start)";
         let tampering = match self {
-            Self::DescribeLoops => {
-                Tampering { describe: Some("(loop $for_ever (br $for_ever)) unreachable"), ..Tampering::default() }
-            }
+            Self::DescribeLoops => Tampering { describe: Some("(loop $for_ever (br $for_ever)) unreachable"), ..Tampering::default() },
             Self::StartLoops => Tampering { items: loops, ..Tampering::default() },
             Self::StartBomb => Tampering { items: bomb, ..Tampering::default() },
             Self::HugeMemory => Tampering { pages: 32_768, ..Tampering::default() },
@@ -65,7 +63,9 @@ impl Broken {
                 module = module.replacen("(module", &format!("(module {wasi} (func (export \"tick\") (drop (call $now)))"), 1);
                 contract.encode(&module, &["component-plugin"], "import wasi:clocks/wall-clock@0.2.0;\nexport tick: func();")
             }
-            Self::WithoutMetadata => contract.encode(&module, &[], "export banhbaoring:plugin/types@0.1.0;\nexport banhbaoring:plugin/component@0.1.0;"),
+            Self::WithoutMetadata => {
+                contract.encode(&module, &[], "export banhbaoring:plugin/types@0.1.0;\nexport banhbaoring:plugin/component@0.1.0;")
+            }
             Self::MetadataOnly => contract.encode(&module, &["descriptive"], ""),
             Self::ManyInstances(count) => {
                 let mut bytes = contract.encode(&module, &["component-plugin"], "");

@@ -49,8 +49,7 @@ impl Contract {
             let wasi = "package wasi:clocks@0.2.0; interface wall-clock { now: func() -> u64; } world all { import wall-clock; }";
             self.resolve.push_str("wasi.wit", wasi).unwrap();
         }
-        let includes: String =
-            worlds.iter().map(|world| format!("include banhbaoring:plugin/{world}@{};\n", self.version)).collect();
+        let includes: String = worlds.iter().map(|world| format!("include banhbaoring:plugin/{world}@{};\n", self.version)).collect();
         let world = format!("package tests:hostile; world guest {{ {includes} {more} }}");
         let package = self.resolve.push_str("guest.wit", &world).unwrap();
         let world = self.resolve.select_world(&[package], None).unwrap();

@@ -122,8 +122,7 @@ impl<'a> Image<'a> {
                         assert!(record.fields.iter().any(|field| &field.name == name), "no field {name}");
                     }
                 }
-                for (offset, field) in self.sizes.field_offsets(record.fields.iter().map(|f| &f.ty)).into_iter().zip(&record.fields)
-                {
+                for (offset, field) in self.sizes.field_offsets(record.fields.iter().map(|f| &f.ty)).into_iter().zip(&record.fields) {
                     self.store(&field.ty, &value[field.name.as_str()], at + offset.0.size_wasm32());
                 }
             }

@@ -222,10 +222,7 @@ impl Puppet {
             ("not-json", format!("(return (i32.const {not_json}))")),
             (
                 "not-utf8",
-                format!(
-                    "(i32.store8 (i32.load (i32.const {})) (i32.const 255)) (return (i32.const {not_utf8}))",
-                    not_utf8 + message
-                ),
+                format!("(i32.store8 (i32.load (i32.const {})) (i32.const 255)) (return (i32.const {not_utf8}))", not_utf8 + message),
             ),
             (
                 "wild",
@@ -244,10 +241,7 @@ impl Puppet {
                 ),
             ),
             ("needs", format!("(return (i32.const {needs}))")),
-            (
-                "flaky",
-                format!("(call $differ (i32.load (i32.const {}))) (return (i32.const {flaky}))", flaky + message),
-            ),
+            ("flaky", format!("(call $differ (i32.load (i32.const {}))) (return (i32.const {flaky}))", flaky + message)),
             (
                 "refuse",
                 format!(

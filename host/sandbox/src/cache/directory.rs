@@ -1,17 +1,24 @@
 //! The cache's directory: opened once, checked, and used through its descriptor, so that a path swapped later leads nowhere. Knows files
 //! and owners, nothing of code.
 
+use std::collections::hash_map::RandomState;
+use std::ffi::CStr;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 /// Largest file that is read.
 const MAX_FILE: u64 = 1 << 30;
+/// Code that nobody asked for in this time is of a version that is gone.
+const UNUSED: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// A temporary file of this age belongs to a process that died while it wrote.
+const ABANDONED: Duration = Duration::from_secs(3_600);
 
 /// The directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +32,9 @@ pub enum CacheError {
         source: std::io::Error,
     },
     /// Others could put code there.
-    #[error("{path}: expected a directory of user {user} with mode 0700, found owner {owner} and mode {mode:04o}; make it so or give another")]
+    #[error(
+        "{path}: expected a directory of user {user} with mode 0700, found owner {owner} and mode {mode:04o}; make it so or give another"
+    )]
     NotPrivate {
         /// The directory.
         path: PathBuf,
@@ -49,7 +58,6 @@ pub(super) enum Found {
 pub(super) struct Directory {
     fd: OwnedFd,
     user: u32,
-    temporary: AtomicU64,
 }
 
 impl Directory {
@@ -70,7 +78,29 @@ impl Directory {
         if stat.st_uid != user || mode & 0o077 != 0 {
             return Err(CacheError::NotPrivate { path: path.to_owned(), user, owner: stat.st_uid, mode });
         }
-        Ok(Self { fd, user, temporary: AtomicU64::default() })
+        let directory = Self { fd, user };
+        directory.sweep();
+        Ok(directory)
+    }
+
+    /// Removes what a crash or an upgrade left behind. What cannot be looked at stays: it costs space and nothing else.
+    fn sweep(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Ok(entries) = Dir::read_from(&self.fd) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            let name: &CStr = entry.file_name();
+            let Ok(text) = name.to_str() else { continue };
+            let keep = match text.rsplit_once('.') {
+                Some((_, "tmp")) => ABANDONED,
+                Some((_, "code")) => UNUSED,
+                _ => continue,
+            };
+            let Ok(stat) = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let changed = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
+            if now.saturating_sub(changed) > keep {
+                self.remove(text);
+            }
+        }
     }
 
     /// Opens, looks at and reads one and the same file.
@@ -94,6 +124,9 @@ impl Directory {
         if size > MAX_FILE {
             return Ok(Found::Foreign("it is too large"));
         }
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        // Its time tells when it was last asked for; that it cannot be set (a read-only volume) is no reason not to use it.
+        let _ = rustix::fs::futimens(&file, &Timestamps { last_access: now, last_modification: now });
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         file.take(MAX_FILE).read_to_end(&mut bytes)?;
         Ok(Found::File(bytes))
@@ -101,8 +134,8 @@ impl Directory {
 
     /// Writes a file as a whole: another process sees all of it or nothing.
     pub(super) fn write(&self, name: &str, parts: &[&[u8]]) -> std::io::Result<()> {
-        let serial = self.temporary.fetch_add(1, Ordering::Relaxed);
-        let temporary = format!(".{}-{serial}.tmp", std::process::id());
+        // Random and not the process's id: in containers that share a volume each process may be the first.
+        let temporary = format!("{:016x}.tmp", RandomState::new().hash_one(name));
         let written = self.write_temporary(&temporary, parts).and_then(|()| {
             rustix::fs::renameat(&self.fd, temporary.as_str(), &self.fd, name)?;
             Ok(rustix::fs::fsync(&self.fd)?)
@@ -114,8 +147,6 @@ impl Directory {
     }
 
     fn write_temporary(&self, name: &str, parts: &[&[u8]]) -> std::io::Result<()> {
-        // A process of the same id died while it wrote this.
-        self.remove(name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?);
         for part in parts {

@@ -22,9 +22,7 @@ pub(super) fn read(descriptor: wit::Descriptor, reader: &mut Reader) -> Result<p
         homepage: descriptor.homepage.map(|url| Reader::reason("homepage", url)).transpose()?,
         license: descriptor.license.map(|license| Reader::reason("license", license)).transpose()?,
         kinds: each(Reader::counted("kinds", descriptor.kinds, items)?, "kinds", |at, k| kind(at, k, reader))?,
-        components: each(Reader::counted("components", descriptor.components, items)?, "components", |at, c| {
-            component(at, c, reader)
-        })?,
+        components: each(Reader::counted("components", descriptor.components, items)?, "components", |at, c| component(at, c, reader))?,
         unseal_providers: each(
             Reader::counted("unseal-providers", descriptor.unseal_providers, items)?,
             "unseal-providers",
@@ -36,9 +34,7 @@ pub(super) fn read(descriptor: wit::Descriptor, reader: &mut Reader) -> Result<p
                 })
             },
         )?,
-        admissions: each(Reader::counted("admissions", descriptor.admissions, items)?, "admissions", |_, a| {
-            admission(a, reader)
-        })?,
+        admissions: each(Reader::counted("admissions", descriptor.admissions, items)?, "admissions", |_, a| admission(a, reader))?,
         webhooks: Reader::counted("webhooks", descriptor.webhooks, items)?
             .into_iter()
             .map(|webhook| pipeline::WebhookDescriptor {
@@ -82,11 +78,7 @@ fn kind(at: &str, kind: wit::Kind, reader: &mut Reader) -> Result<pipeline::Kind
     })
 }
 
-fn component(
-    at: &str,
-    component: wit::ComponentDescriptor,
-    reader: &mut Reader,
-) -> Result<pipeline::ComponentDescriptor, CallError> {
+fn component(at: &str, component: wit::ComponentDescriptor, reader: &mut Reader) -> Result<pipeline::ComponentDescriptor, CallError> {
     Ok(pipeline::ComponentDescriptor {
         config_schema: reader.optional(&format!("{at}.config-schema"), component.config_schema.as_deref())?,
         name: component.name,

@@ -56,11 +56,7 @@ pub(super) fn secrets(
 }
 
 /// Reads every entry of a list; `at` is `<what>[<index>]`.
-pub(super) fn each<T, U>(
-    list: Vec<T>,
-    what: &str,
-    mut read: impl FnMut(&str, T) -> Result<U, CallError>,
-) -> Result<Vec<U>, CallError> {
+pub(super) fn each<T, U>(list: Vec<T>, what: &str, mut read: impl FnMut(&str, T) -> Result<U, CallError>) -> Result<Vec<U>, CallError> {
     list.into_iter().enumerate().map(|(index, entry)| read(&format!("{what}[{index}]"), entry)).collect()
 }
 
@@ -159,9 +155,5 @@ fn metric(at: &str, metric: wit::Metric, reader: &Reader) -> Result<pipeline::Me
     if !metric.value.is_finite() {
         return Err(CallError::invalid(format!("{at}.value"), "expected a finite number"));
     }
-    Ok(pipeline::Metric {
-        name: metric.name,
-        labels: pairs("labels of a metric", metric.labels, reader)?,
-        value: metric.value,
-    })
+    Ok(pipeline::Metric { name: metric.name, labels: pairs("labels of a metric", metric.labels, reader)?, value: metric.value })
 }

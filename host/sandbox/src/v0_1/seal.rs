@@ -39,9 +39,7 @@ pub(super) fn read(seal: wit::Seal, prefix: &str, reader: &mut Reader) -> Result
             .collect(),
         credentials: match seal.credentials {
             wit::SealCredentials::Ambient => pipeline::SealCredentials::Ambient,
-            wit::SealCredentials::Secrets(names) => {
-                pipeline::SealCredentials::Secrets(reader.entries("credentials", names)?)
-            }
+            wit::SealCredentials::Secrets(names) => pipeline::SealCredentials::Secrets(reader.entries("credentials", names)?),
         },
         warnings: reader
             .entries("warnings", seal.warnings)?
@@ -56,9 +54,7 @@ fn read_env(variable: wit::EnvVar) -> pipeline::EnvVar {
         name: variable.name,
         value: match variable.value {
             wit::EnvValue::Literal(text) => pipeline::EnvValue::Literal(text),
-            wit::EnvValue::SecretKey(key) => {
-                pipeline::EnvValue::SecretKey(pipeline::SecretKey { secret: key.secret, key: key.key })
-            }
+            wit::EnvValue::SecretKey(key) => pipeline::EnvValue::SecretKey(pipeline::SecretKey { secret: key.secret, key: key.key }),
         },
     }
 }
@@ -160,11 +156,7 @@ fn write_volume(volume: &pipeline::SealVolume) -> wit::SealVolume {
         source: match &volume.source {
             pipeline::VolumeSource::Secret(source) => wit::VolumeSource::Secret(wit::SecretVolume {
                 secret: source.secret.clone(),
-                items: source
-                    .items
-                    .iter()
-                    .map(|item| wit::KeyPath { key: item.key.clone(), path: item.path.clone() })
-                    .collect(),
+                items: source.items.iter().map(|item| wit::KeyPath { key: item.key.clone(), path: item.path.clone() }).collect(),
             }),
             pipeline::VolumeSource::Token(token) => wit::VolumeSource::Token(wit::TokenVolume {
                 audience: token.audience.clone(),
@@ -186,20 +178,12 @@ fn write_secret(secret: &pipeline::GeneratedSecret) -> wit::GeneratedSecret {
         entries: secret
             .entries
             .iter()
-            .map(|entry| wit::SecretEntry {
-                key: entry.key.clone(),
-                generator: entry.generator.clone(),
-                spec: entry.spec.to_string(),
-            })
+            .map(|entry| wit::SecretEntry { key: entry.key.clone(), generator: entry.generator.clone(), spec: entry.spec.to_string() })
             .collect(),
         publish: secret
             .publish
             .iter()
-            .map(|p| wit::Publication {
-                key: p.key.clone(),
-                config_map: p.config_map.clone(),
-                config_map_key: p.config_map_key.clone(),
-            })
+            .map(|p| wit::Publication { key: p.key.clone(), config_map: p.config_map.clone(), config_map_key: p.config_map_key.clone() })
             .collect(),
         restore_from: secret.restore_from.clone(),
         keep: secret.keep,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use banhbaoring_hostile::Puppet;
 use banhbaoring_sandbox::{
@@ -158,6 +159,30 @@ fn processes_that_share_a_cache_do_not_disturb_each_other() {
     });
     assert!(sandboxes.iter().all(|sandbox| sandbox.cache().unwrap().statistics().rejected == 0));
     assert!(file.exists() && files(&directory).len() == 2, "{:?}", files(&directory));
+}
+
+#[test]
+fn what_a_crash_or_an_upgrade_left_behind_is_removed_at_the_next_start() {
+    let (_keep, directory, file) = filled();
+    let aged = |name: &str, age: Duration| {
+        let path = directory.join(name);
+        fs::write(&path, b"x").unwrap();
+        fs::File::options().append(true).open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        path
+    };
+    let gone = [aged("0123.tmp", Duration::from_secs(7_200)), aged("0123.code", Duration::from_secs(31 * 86_400))];
+    let kept = [aged("4567.tmp", Duration::from_secs(60)), aged("4567.code", Duration::from_secs(86_400)), file];
+    open(&directory, KEY);
+    assert!(gone.iter().all(|path| !path.exists()) && kept.iter().all(|path| path.exists()), "{:?}", files(&directory));
+}
+
+#[test]
+fn code_that_is_asked_for_stays() {
+    let (_keep, directory, file) = filled();
+    let old = SystemTime::now() - Duration::from_secs(29 * 86_400);
+    fs::File::options().append(true).open(&file).unwrap().set_modified(old).unwrap();
+    load(&open(&directory, KEY), "a");
+    assert!(fs::metadata(&file).unwrap().modified().unwrap() > old + Duration::from_secs(86_400));
 }
 
 #[test]

@@ -59,11 +59,9 @@ fn an_interface_that_is_not_exported_is_said_to_be_missing() {
 
 #[test]
 fn an_instance_that_never_comes_to_be_is_under_the_same_limits() {
-    for (broken, expected) in [
-        (Broken::DescribeLoops, "CpuLimitExceeded"),
-        (Broken::StartLoops, "CpuLimitExceeded"),
-        (Broken::StartBomb, "MemoryLimitExceeded"),
-    ] {
+    for (broken, expected) in
+        [(Broken::DescribeLoops, "CpuLimitExceeded"), (Broken::StartLoops, "CpuLimitExceeded"), (Broken::StartBomb, "MemoryLimitExceeded")]
+    {
         for sandbox in sandboxes() {
             assert_eq!(reason(sandbox, broken), expected, "{broken:?}");
         }
