@@ -185,6 +185,7 @@ impl Asker<'_> {
     pub(super) fn image(&self, findings: &mut Findings, subject: Option<&ObjectReference>, image: &str, path: &str) {
         let granted = &self.pods().images;
         let well_formed = (1..=512).contains(&image.len())
+            && !image.ends_with(['/', ':', '@'])
             && image.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':' | b'@'));
         let in_spec = self.spec.image(image);
         let ok = granted.iter().any(|grant| if grant == "owner-spec" { in_spec } else { glob::matches(grant, image) });

@@ -6,20 +6,30 @@ use banhbaoring_api::inventory::InventorySpec;
 
 use super::asker::Identity;
 use super::{generated, objects};
-use crate::contract::ObjectReference;
+use crate::contract::{ApplyMode, ObjectReference};
 use crate::kinds::{KindTable, group_of};
 use crate::observation::Observation;
 use crate::render::{Desired, Outcome, Rendered};
 
-/// All objects that one answer makes, in its order: objects, Secrets of the component and of its slots, ConfigMaps of publications.
+/// An object that an answer writes.
+pub(super) struct Written {
+    pub(super) reference: ObjectReference,
+    /// Whether the answer makes it: what is only changed where it exists stays somebody else's.
+    pub(super) made: bool,
+}
+
+/// All objects that one answer writes, in its order: objects, Secrets of the component and of its slots, ConfigMaps of publications.
 /// What is malformed is left out; it is refused elsewhere.
-pub(super) fn made(rendered: &Rendered, namespace: Option<&str>, kinds: &KindTable) -> Vec<ObjectReference> {
+pub(super) fn written(rendered: &Rendered, namespace: Option<&str>, kinds: &KindTable) -> Vec<Written> {
     let Outcome::Answered(response) = &rendered.outcome else { return Vec::new() };
-    let mut made: Vec<ObjectReference> =
-        response.objects.iter().filter_map(|object| objects::resolve(&object.manifest, namespace, kinds).ok()).map(|(one, _)| one).collect();
+    let objects = response.objects.iter().filter_map(|object| {
+        let (reference, _) = objects::resolve(&object.manifest, namespace, kinds).ok()?;
+        Some(Written { reference, made: object.mode != ApplyMode::IfExists })
+    });
+    let mut written: Vec<Written> = objects.collect();
     let mut maps = Vec::new();
     for secret in response.secrets.iter().chain(rendered.slots.iter().flat_map(|slot| &slot.seal.secrets)) {
-        made.push(generated::reference(secret, namespace));
+        written.push(Written { reference: generated::reference(secret, namespace), made: true });
         // Several Secrets may be published into one ConfigMap.
         for map in generated::publications(secret, namespace) {
             if !maps.contains(&map) {
@@ -27,8 +37,8 @@ pub(super) fn made(rendered: &Rendered, namespace: Option<&str>, kinds: &KindTab
             }
         }
     }
-    made.extend(maps);
-    made
+    written.extend(maps.into_iter().map(|reference| Written { reference, made: true }));
+    written
 }
 
 /// Who has which object.
@@ -44,8 +54,8 @@ impl Claims {
         let namespace = observation.owner.reference.namespace.as_deref();
         let mut wanted: BTreeMap<Identity, Vec<&str>> = BTreeMap::new();
         for rendered in &desired.components {
-            for reference in made(rendered, namespace, &observation.kinds) {
-                wanted.entry(reference.identity()).or_default().push(&rendered.component);
+            for one in written(rendered, namespace, &observation.kinds) {
+                wanted.entry(one.reference.identity()).or_default().push(&rendered.component);
             }
         }
         let recorded = recorded(&observation.inventory);

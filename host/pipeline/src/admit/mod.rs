@@ -35,12 +35,12 @@ use crate::plugins::ActivePlugin;
 use crate::render::{Desired, Outcome, Rendered};
 
 use asker::{Asker, Earlier, Own};
-use claims::Claims;
+use claims::{Claims, Written};
 use naming::SpecNames;
 use refusal::Findings;
 
 pub(crate) use needs::{is_prefix as is_reference_prefix, reads_secret};
-pub(crate) use rbac::allowed as rule_is_granted;
+pub(crate) use rbac::within as rule_is_granted;
 pub use refusal::Reason;
 pub(crate) use refusal::{flow, shown};
 pub(crate) use resources::relation_name;
@@ -191,11 +191,11 @@ impl Pass<'_> {
             }
         }
         let namespace = self.observation.owner.reference.namespace.as_deref();
-        let made = claims::made(rendered, namespace, &self.observation.kinds);
+        let written = claims::written(rendered, namespace, &self.observation.kinds);
         let (mut own, mut answer) = (self.own.clone(), Own::default());
-        for reference in &made {
-            own.insert(reference.identity());
-            answer.insert(reference.identity());
+        for one in written.iter().filter(|one| one.made) {
+            own.insert(one.reference.identity());
+            answer.insert(one.reference.identity());
         }
         let seals = || rendered.slots.iter().map(|slot| slot.seal.as_ref());
         let asker = Asker {
@@ -215,7 +215,7 @@ impl Pass<'_> {
             earlier: &self.earlier,
         };
         let mut findings = Findings::default();
-        self.twice(&mut findings, &rendered.component, &made);
+        self.twice(&mut findings, &rendered.component, &written);
         let declared = answer::Declared::of(&rendered.plugin, &rendered.component, &self.observation.owner.kind(), &self.plugins);
         answer::check(&mut findings, response, &declared);
         let mut objects = Vec::new();
@@ -249,9 +249,9 @@ impl Pass<'_> {
         Some(Ok(permitted))
     }
 
-    fn twice(&self, findings: &mut Findings, component: &str, made: &[ObjectReference]) {
+    fn twice(&self, findings: &mut Findings, component: &str, written: &[Written]) {
         let mut seen = BTreeSet::new();
-        for reference in made {
+        for Written { reference, .. } in written {
             if !seen.insert(reference.identity()) {
                 let message = format!("{reference} is asked for twice by the component {component}; one object has one description");
                 findings.add(Reason::ObjectClaimedTwice, Some(reference), message);

@@ -66,11 +66,8 @@ fn parse(rule: &Json) -> Result<PolicyRule, String> {
     Ok(rule)
 }
 
-/// Whether the granted rules together allow every group, resource, verb and name of `rule`.
-///
-/// # Errors
-/// The first combination that is missing, with the line to add.
-pub(crate) fn allowed(rule: &PolicyRule, granted: &[PolicyRule]) -> Result<(), String> {
+/// Whether a role may have that rule.
+fn allowed(rule: &PolicyRule, granted: &[PolicyRule]) -> Result<(), String> {
     if let Some(verb) = rule.verbs.iter().find(|verb| ESCALATING.contains(&verb.as_str())) {
         return Err(format!("the verb {verb} reaches beyond the role; no grant allows it"));
     }
@@ -81,6 +78,14 @@ pub(crate) fn allowed(rule: &PolicyRule, granted: &[PolicyRule]) -> Result<(), S
             return Err(format!("the verb * on {} includes escalate, bind or impersonate; name the verbs", shown(resource)));
         }
     }
+    within(rule, granted)
+}
+
+/// Whether the granted rules together cover every group, resource, verb and name of `rule`.
+///
+/// # Errors
+/// The first combination that is missing, with the line to add.
+pub(crate) fn within(rule: &PolicyRule, granted: &[PolicyRule]) -> Result<(), String> {
     let names: Vec<Option<&str>> =
         if rule.resource_names.is_empty() { vec![None] } else { rule.resource_names.iter().map(|name| Some(name.as_str())).collect() };
     for group in &rule.api_groups {

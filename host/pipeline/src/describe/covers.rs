@@ -33,11 +33,9 @@ pub fn covers(granted: &Grants, asked: &Grants) -> Result<(), Vec<Missing>> {
         self::pods(granted.pods.as_ref(), asked, &mut missing);
     }
     for rule in rbac {
-        if !granted.rbac.contains(rule) {
-            if let Err(message) = rule_is_granted(rule, &granted.rbac) {
-                let line = message.split_once("grants: ").map_or(message.clone(), |(_, line)| line.to_owned());
-                missing.push(Missing { dimension: "rbac", line });
-            }
+        if let Err(message) = rule_is_granted(rule, &granted.rbac) {
+            let line = message.split_once("grants: ").map_or(message.clone(), |(_, line)| line.to_owned());
+            missing.push(Missing { dimension: "rbac", line });
         }
     }
     words("kinds", &granted.kinds, kinds, |granted, asked| granted == asked, &mut missing);
@@ -66,6 +64,16 @@ pub fn covers(granted: &Grants, asked: &Grants) -> Result<(), Vec<Missing>> {
 /// Namespaces of a grant; none means the owner's.
 pub(super) fn namespaces(grant: &ResourceGrant) -> BTreeSet<String> {
     if grant.namespaces.is_empty() { BTreeSet::from(["owner".to_owned()]) } else { grant.namespaces.iter().cloned().collect() }
+}
+
+/// Whether one grant alone covers another.
+pub(super) fn resource_covers(granted: &ResourceGrant, asked: &ResourceGrant) -> bool {
+    let all = |granted: &[String], asked: &[String]| asked.iter().all(|one| granted.contains(one));
+    granted.relation >= asked.relation
+        && all(&granted.api_groups, &asked.api_groups)
+        && all(&granted.resources, &asked.resources)
+        && all(&granted.verbs, &asked.verbs)
+        && namespaces(granted).is_superset(&namespaces(asked))
 }
 
 fn resources(granted: &[ResourceGrant], asked: &[ResourceGrant], missing: &mut Vec<Missing>) {
@@ -143,7 +151,7 @@ fn http_is_empty(grant: &HttpGrant) -> bool {
     grant.methods.is_empty() || grant.paths.is_empty()
 }
 
-fn http_covers(granted: &HttpGrant, asked: &HttpGrant) -> bool {
+pub(super) fn http_covers(granted: &HttpGrant, asked: &HttpGrant) -> bool {
     granted.service == asked.service
         && granted.host == asked.host
         && asked.methods.iter().all(|method| granted.methods.contains(method))
@@ -159,7 +167,7 @@ fn http_line(grant: &HttpGrant) -> String {
     format!("{{{to}, methods: {}, paths: {}}}", flow(&grant.methods), flow(&grant.paths))
 }
 
-fn admission_covers(granted: &AdmissionGrant, asked: &AdmissionGrant) -> bool {
+pub(super) fn admission_covers(granted: &AdmissionGrant, asked: &AdmissionGrant) -> bool {
     let below = |pointer: &str, root: &str| pointer.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     granted.kind == asked.kind
         && asked.operations.iter().all(|operation| granted.operations.contains(operation))

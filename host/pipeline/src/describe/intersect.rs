@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use banhbaoring_api::Grants;
 use banhbaoring_api::grants::{AdmissionGrant, HttpGrant, PodGrant, PolicyRule, ResourceGrant};
 
-use super::covers::{glob_covers, namespaces};
-use crate::admit::is_reference_prefix;
+use super::covers::{admission_covers, glob_covers, http_covers, namespaces, resource_covers};
+use crate::admit::{is_reference_prefix, rule_is_granted};
 use crate::glob;
 
 /// The effective grants. Without a ceiling they are the grants themselves, in normal form.
@@ -16,20 +16,20 @@ pub fn intersect(grants: &Grants, ceiling: &[Grants]) -> Grants {
 
 fn both(a: &Grants, b: &Grants) -> Grants {
     Grants {
-        resources: pairs(&a.resources, &b.resources, resource),
+        resources: pairs(&a.resources, &b.resources, resource, resource_covers),
         pods: a.pods.as_ref().zip(b.pods.as_ref()).map(|(a, b)| pods(a, b)),
-        rbac: pairs(&a.rbac, &b.rbac, rule),
+        rbac: pairs(&a.rbac, &b.rbac, rule, |wide, narrow| rule_is_granted(narrow, std::slice::from_ref(wide)).is_ok()),
         kinds: same(&a.kinds, &b.kinds),
-        http: pairs(&a.http, &b.http, http),
+        http: pairs(&a.http, &b.http, http, http_covers),
         audiences: same(&a.audiences, &b.audiences),
         images: narrower(&a.images, &b.images, is_reference_prefix),
         git: same(&a.git, &b.git),
-        admission: pairs(&a.admission, &b.admission, admission),
+        admission: pairs(&a.admission, &b.admission, admission, admission_covers),
     }
 }
 
-/// What every pair has in common, each once, in an order that does not depend on who came first.
-fn pairs<T: Clone + PartialEq + std::fmt::Debug>(a: &[T], b: &[T], common: fn(&T, &T) -> Option<T>) -> Vec<T> {
+/// What every pair has in common, without what another one covers, in an order that does not depend on who came first.
+fn pairs<T: Clone + PartialEq + std::fmt::Debug>(a: &[T], b: &[T], common: fn(&T, &T) -> Option<T>, covers: fn(&T, &T) -> bool) -> Vec<T> {
     let mut found: Vec<T> = Vec::new();
     for one in a {
         for other in b {
@@ -41,7 +41,15 @@ fn pairs<T: Clone + PartialEq + std::fmt::Debug>(a: &[T], b: &[T], common: fn(&T
         }
     }
     found.sort_by_cached_key(|grant| format!("{grant:?}"));
-    found
+    widest(found, covers)
+}
+
+/// Leaves out what another one covers; of two that cover each other the first stays.
+fn widest<T: Clone>(found: Vec<T>, covers: impl Fn(&T, &T) -> bool) -> Vec<T> {
+    let stays = |(i, one): &(usize, &T)| {
+        !found.iter().enumerate().any(|(j, other)| *i != j && covers(other, one) && (j < *i || !covers(one, other)))
+    };
+    found.iter().enumerate().filter(stays).map(|(_, one)| one.clone()).collect()
 }
 
 fn same(a: &[String], b: &[String]) -> Vec<String> {
@@ -60,7 +68,7 @@ fn narrower(a: &[String], b: &[String], covers: fn(&str, &str) -> bool) -> Vec<S
             }
         }
     }
-    found.into_iter().collect()
+    widest(found.into_iter().collect(), |wide: &String, narrow: &String| covers(wide, narrow))
 }
 
 fn resource(a: &ResourceGrant, b: &ResourceGrant) -> Option<ResourceGrant> {

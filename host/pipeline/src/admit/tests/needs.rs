@@ -1,0 +1,164 @@
+//! Questions and side effects.
+
+use crate::contract::NeedMode;
+
+use super::*;
+
+fn need(kind: &str, spec: Json) -> Response {
+    let need = Need { id: "n".to_owned(), kind: kind.to_owned(), mode: NeedMode::Fresh, project: vec![], spec };
+    Response { needs: vec![need], ..response(vec![]) }
+}
+
+fn action(kind: &str, spec: Json) -> Response {
+    Response { actions: vec![Action { id: "a".to_owned(), kind: kind.to_owned(), spec }], ..response(vec![]) }
+}
+
+fn grants_with(value: Json) -> Grants {
+    serde_json::from_value(value).unwrap()
+}
+
+fn scope(grants: Grants, answer: Response) -> NeedScope {
+    let permitted = permitted(vec![rendered("server", &plugin("store", grants), answer)]);
+    assert_eq!(permitted.refused, vec![]);
+    permitted.components[0].needs[0].scope.clone()
+}
+
+fn object_need(name: &str) -> Response {
+    need("object", json!({"reference": {"apiVersion": "v1", "kind": "Service", "name": name}}))
+}
+
+#[test]
+fn a_need_is_admitted_by_whose_object_it_asks_for() {
+    let under = |relation: &str, name: &str| {
+        let grants = grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": ["get"], "relation": relation}]}));
+        refusal_under(grants, object_need(name)).is_none()
+    };
+    assert!(under("referenced", "edge"), "the spec names it");
+    assert!(!under("owned", "edge") && !under("referenced", "strange") && under("any", "strange"));
+    refused(need("object", json!({"reference": {"apiVersion": "v1", "kind": "Service", "name": "edge", "namespace": "team-b"}})), Reason::ResourceNotGranted, "services");
+}
+
+#[test]
+fn a_need_that_is_kept_current_needs_a_watch() {
+    let grants = |verbs: Json| grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": verbs, "relation": "any"}]}));
+    let mut answer = object_need("edge");
+    answer.needs[0].mode = NeedMode::Watch;
+    assert!(refusal_under(grants(json!(["get"])), answer.clone()).unwrap().message.contains("watch"));
+    assert_eq!(refusal_under(grants(json!(["get", "list", "watch"])), answer), None);
+}
+
+#[test]
+fn contents_of_secrets_are_nobodys_answer() {
+    let grants = grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"], "relation": "any"}]}));
+    let reads = |project: Json, spec: Json, kind: &str| {
+        let mut answer = need(kind, spec);
+        answer.needs[0].project = serde_json::from_value(project).unwrap();
+        refusal_under(grants.clone(), answer).map(|refusal| refusal.reason)
+    };
+    let one = json!({"reference": {"apiVersion": "v1", "kind": "Secret", "name": "prod-key"}});
+    for project in [json!([]), json!(["/data"]), json!(["/metadata"]), json!(["/metadata/annotations"]), json!(["/metadata/name", "/stringData"]), json!([""])] {
+        assert_eq!(reads(project.clone(), one.clone(), "object").as_deref(), Some("SecretNotReadable"), "{project}");
+    }
+    assert_eq!(reads(json!(["/metadata/labels", "/type"]), one, "object"), None);
+    let oracle = json!({"apiVersion": "v1", "kind": "Secret", "filter": [{"pointer": "/data/password", "equals": "aHVudGVyMg=="}]});
+    assert_eq!(reads(json!(["/metadata/name"]), oracle, "objects").as_deref(), Some("SecretNotReadable"));
+}
+
+#[test]
+fn a_question_for_many_says_whose_and_where() {
+    let grants = grants_with(json!({"resources": [
+        {"apiGroups": [""], "resources": ["services"], "verbs": ["list"], "relation": "any", "namespaces": ["owner", "edge"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}]}));
+    let services = |namespace: Json| need("objects", json!({"apiVersion": "v1", "kind": "Service", "namespace": namespace}));
+    let all = NeedScope::Objects { namespaces: vec!["edge".to_owned(), NAMESPACE.to_owned()], relation: Relation::Any };
+    assert_eq!(scope(grants.clone(), services(json!("*"))), all);
+    assert_eq!(refusal_under(grants.clone(), services(json!("kube-system"))).unwrap().reason, "NamespaceNotGranted");
+    let own = NeedScope::Objects { namespaces: vec![NAMESPACE.to_owned()], relation: Relation::Owned };
+    assert_eq!(scope(grants, need("objects", json!({"apiVersion": "v1", "kind": "ConfigMap"}))), own);
+}
+
+#[test]
+fn what_the_host_does_not_know_is_answered_not_refused() {
+    assert!(matches!(scope(Grants::default(), need("telepathy", json!({}))), NeedScope::Unsupported(_)));
+    let unserved = need("object", json!({"reference": {"apiVersion": "gateway.example/v1", "kind": "Gateway", "name": "x"}}));
+    assert!(matches!(scope(Grants::default(), unserved), NeedScope::Unsupported(_)));
+    let permitted = permitted(vec![rendered("server", &plugin("store", Grants::default()), action("telepathy", json!({})))]);
+    assert!(permitted.components[0].actions[0].unsupported.is_some());
+}
+
+#[test]
+fn too_many_or_malformed_needs_are_refused() {
+    let mut many = object_need("edge");
+    many.needs = (0..65).map(|i| Need { id: format!("n{i}"), ..many.needs[0].clone() }).collect();
+    refused(many, Reason::TooMuch, "65");
+    refused(need("object", json!({"reference": 7})), Reason::NeedInvalid, "schema");
+    let mut twice = need("job", json!({"key": "x"}));
+    twice.needs.push(twice.needs[0].clone());
+    refused(twice, Reason::NeedInvalid, "id");
+    refused(need("object", json!({"reference": {"apiVersion": "v1", "kind": "Service", "name": "../secrets/x"}})), Reason::NeedInvalid, "no object");
+}
+
+#[test]
+fn http_reaches_granted_services_methods_and_paths_only() {
+    let grants = |extra: Json| {
+        let mut value = json!({"http": [{"service": "owned", "methods": ["GET"], "paths": ["/v1/sys/"]}, {"host": "kms.example.com", "methods": ["GET"], "paths": ["/"]}],
+            "resources": [{"apiGroups": [""], "resources": ["services"], "verbs": ["get", "create", "patch", "delete"]}]});
+        value.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        grants_with(value)
+    };
+    let ask = |endpoint: Json| {
+        let mut answer = need("http", json!({ "endpoint": endpoint }));
+        answer.objects.push(object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "prod"}})));
+        refusal_under(grants(json!({})), answer).map(|refusal| refusal.reason)
+    };
+    let own = |path: &str| json!({"destination": {"service": {"name": "prod", "port": 8200}}, "path": path});
+    assert_eq!(ask(own("/v1/sys/health")), None);
+    for endpoint in [
+        own("/v1/auth"),
+        own("/v1/sys/../auth"),
+        own("/v1/sys/%2e%2e/auth"),
+        json!({"destination": {"service": {"name": "foreign", "port": 1}}, "path": "/v1/sys/x"}),
+        json!({"destination": {"service": {"name": "prod", "namespace": "team-b", "port": 1}}, "path": "/v1/sys/x"}),
+        json!({"destination": {"host": {"host": "169.254.169.254", "port": 80}}, "path": "/"}),
+        json!({"destination": {"host": {"host": "kms.example.com.evil.test", "port": 443}}, "path": "/"}),
+    ] {
+        assert_eq!(ask(endpoint.clone()).as_deref(), Some("HttpNotGranted"), "{endpoint}");
+    }
+    let with_credential = json!({"destination": {"host": {"host": "kms.example.com", "port": 443}}, "path": "/",
+        "credential": {"secret": {"from": {"secret": "foreign", "key": "k"}, "header": "Authorization"}}});
+    assert_eq!(ask(with_credential).as_deref(), Some("SecretNotGranted"));
+    let with_token = json!({"destination": {"host": {"host": "kms.example.com", "port": 443}}, "path": "/",
+        "inject": [{"pointer": "/headers/Authorization", "from": {"token": {"audience": "kubernetes"}}}]});
+    assert_eq!(ask(with_token).as_deref(), Some("AudienceNotGranted"));
+}
+
+#[test]
+fn registries_and_git_hosts_are_granted_by_name() {
+    refused(need("image", json!({"reference": "quay.io/a/b:1"})), Reason::RegistryNotGranted, "quay.io");
+    refused(need("git", json!({"url": "https://git.example.com/a", "ref": "main"})), Reason::GitNotGranted, "git.example.com");
+    let grants = grants_with(json!({"images": ["quay.io/a"], "git": ["git.example.com"]}));
+    assert_eq!(refusal_under(grants.clone(), need("image", json!({"reference": "quay.io/a/b:1"}))), None);
+    assert_eq!(refusal_under(grants.clone(), need("git", json!({"url": "https://git.example.com/a", "ref": "main"}))), None);
+    assert!(refusal_under(grants, need("git", json!({"url": "https://git.example.com@evil.test/a", "ref": "main"}))).is_some());
+}
+
+#[test]
+fn actions_keep_to_the_grants_of_what_they_touch() {
+    let target = |kind: &str, api_version: &str| json!({"apiVersion": api_version, "kind": kind, "name": "edge"});
+    refused(action("delete", json!({"target": target("Service", "v1"), "uid": "u"})), Reason::ResourceNotGranted, "services");
+    refused(action("delete", json!({"target": target("Service", "v1")})), Reason::ActionInvalid, "schema");
+    for (kind, api_version) in [("Secret", "v1"), ("ServiceAccount", "v1"), ("ClusterRole", "rbac.authorization.k8s.io/v1")] {
+        refused(action("patch", json!({"target": target(kind, api_version), "fields": {"data": {}}})), Reason::KindNotAllowed, kind);
+    }
+    let grants = grants_with(json!({"resources": [{"apiGroups": ["", "apps"], "resources": ["services", "deployments"], "verbs": ["get", "patch"], "relation": "referenced"}]}));
+    let patch = |fields: Json| refusal_under(grants.clone(), action("patch", json!({"target": target("Deployment", "apps/v1"), "fields": fields})));
+    assert_eq!(patch(json!({"spec": {"replicas": 0}})), None);
+    assert_eq!(patch(json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})).unwrap().reason, "ActionInvalid");
+    assert_eq!(patch(json!({"metadata": {"finalizers": []}, "status": {}})).unwrap().reason, "ActionInvalid");
+    let run = |pod: Json| action("run", json!({"key": "migrate-1", "podTemplate": {"spec": pod}, "deadlineSeconds": 60}));
+    let mut jobs = grants_with(json!({"resources": [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "create", "delete"]}]}));
+    jobs.pods = super::grants().pods;
+    jobs.pods.as_mut().unwrap().service_accounts = vec!["prod".to_owned()];
+    assert_eq!(refusal_under(jobs.clone(), run(pod())), None);
+    assert_eq!(refusal_under(jobs, run(pod_with("/hostPID", json!(true)))).unwrap().reason, "HostAccessNotGranted");
+}
