@@ -35,7 +35,11 @@ pub const DEFAULT_OPENBAO_VERSION: &str = "2.4.0";
 /// Longest name of a cluster: the longest DNS label made of it is `openbao-cluster-<name>`.
 pub const MAX_NAME_LENGTH: usize = 46;
 
-/// The CustomResourceDefinition, as it is installed.
+/// The text of [`crd`], made beforehand: a guest that makes it at run time carries the schemas of all Kubernetes types that are embedded,
+/// which is most of its size. `tests/definition.rs` holds the two together.
+pub const CRD_JSON: &str = include_str!("../crd.json");
+
+/// The CustomResourceDefinition, made from the types.
 pub fn crd() -> k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition {
     <OpenBaoCluster as kube::CustomResourceExt>::crd()
 }

@@ -12,6 +12,21 @@ use crate::{config, objects, report, secrets};
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
 
+/// The whole spec. Its schema is the kind's own, which the API server has checked already; see also [`banhbaoring_openbao_api::CRD_JSON`].
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Config(OpenBaoClusterSpec);
+
+impl schemars::JsonSchema for Config {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OpenBaoClusterSpec".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "object"})
+    }
+}
+
 /// OpenBao's nodes and everything around them.
 pub struct OpenBao;
 
@@ -19,7 +34,7 @@ impl Component for OpenBao {
     const NAME: &'static str = "openbao";
     // Not the kind's type: a status that an older plugin wrote must not keep a cluster from being rendered.
     type Owner = DynamicObject;
-    type Config = OpenBaoClusterSpec;
+    type Config = Config;
 
     fn describe() -> ComponentDescriptor {
         let described = ComponentDescriptor::at("")
@@ -28,10 +43,7 @@ impl Component for OpenBao {
             .unseal_slot(UNSEAL_SLOT, "/unseal/type", "/unseal", Some("static"))
             .child_fields("apps/v1", "StatefulSet", live::STATEFUL_SET_FIELDS)
             .consumable();
-        let mut described = report::CONDITION_TYPES.into_iter().fold(described, ComponentDescriptor::condition_type);
-        // The whole spec is checked by the kind's own schema already.
-        described.config_schema = Some(r#"{"type":"object"}"#.to_owned());
-        described
+        report::CONDITION_TYPES.into_iter().fold(described, ComponentDescriptor::condition_type)
     }
 
     fn reconcile(cx: &Context<Self>) -> Result<Response, Failure> {
@@ -39,12 +51,13 @@ impl Component for OpenBao {
             // The pods end with the StatefulSet, the volumes as its retention policy says.
             return Ok(Response::ready().finalized());
         }
+        let Config(spec) = cx.config();
         let Some(seal) = cx.slot(UNSEAL_SLOT) else {
             return Ok(Response::blocked(
                 "UnsealProviderMissing",
                 format!(
                     "no plugin answered for the unseal provider `{}`: install one that provides it, or change spec.unseal.type",
-                    cx.config().unseal.provider
+                    spec.unseal.provider
                 ),
             ));
         };
@@ -52,8 +65,8 @@ impl Component for OpenBao {
         let cluster = Cluster {
             name: cx.name(),
             namespace: cx.namespace(),
-            spec: cx.config(),
-            version: ServerVersion::parse(&cx.config().version)?,
+            spec,
+            version: ServerVersion::parse(&spec.version)?,
             seal,
             platform: cx.platform(),
             config: &plugin_config,
@@ -67,6 +80,6 @@ impl Component for OpenBao {
             .secret(secrets::server(&cluster))
             .objects(objects::render(&cluster, &config, &live)?);
         let response = live::needs(&cluster).into_iter().fold(response, Response::need);
-        Ok(report::tell(response, &cluster, &live, cx.slot_provider(UNSEAL_SLOT).unwrap_or(&cx.config().unseal.provider)))
+        Ok(report::tell(response, &cluster, &live, cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider)))
     }
 }

@@ -34,12 +34,17 @@ pub const DEFAULT_REPOSITORY: &str = "openbao/openbao";
 /// Seconds between looks at children: only the clusters themselves are watched.
 const POLL_SECONDS: u32 = 30;
 
+/// The kind's definition. One that does not parse is null, which the host refuses by name.
+fn definition() -> serde_json::Value {
+    serde_json::from_str(banhbaoring_openbao_api::CRD_JSON).unwrap_or_default()
+}
+
 export_plugin!(
     name: "openbao",
     summary: "OpenBao clusters with integrated Raft storage that unseal themselves",
     config: plugin_config::PluginConfig,
     components: [OpenBao],
-    kinds: [KindSource::poll(&banhbaoring_openbao_api::crd(), POLL_SECONDS)],
+    kinds: [KindSource::poll(&definition(), POLL_SECONDS)],
     images: {"openbao": "openbao/openbao:2.4.0"},
     permissions: permissions::permissions(),
 );
