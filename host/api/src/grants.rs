@@ -86,7 +86,8 @@ pub struct PodGrant {
     /// Accounts: `own` (made by the same owner's components) or names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub service_accounts: Vec<String>,
-    /// Secrets: `own`, `input` (from slots and components before it), `owner-spec` (named in the owner's spec), or names.
+    /// Secrets: `own`, `input` (from slots and components before it), `owner-spec` (named in the owner's spec), or names; in a name
+    /// `{owner}` stands for the owner's (`{owner}-tls`, which another controller makes).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_refs: Vec<String>,
     /// Globs of image references; `owner-spec` for images that the owner's spec names.

@@ -64,18 +64,17 @@ pub fn covers(wide: &str, narrow: &str) -> bool {
     if wide == narrow || (!narrow.contains('*') && matches(wide, narrow)) {
         return true;
     }
-    if let Some(prefix) = wide.strip_suffix("**") {
-        if !prefix.contains('*') {
-            return literal_prefix(narrow).starts_with(prefix);
-        }
+    // Only one run of stars, at the end.
+    let (prefix, crosses) = match (wide.strip_suffix("**"), wide.strip_suffix('*')) {
+        (Some(prefix), _) => (prefix, true),
+        (None, Some(prefix)) => (prefix, false),
+        (None, None) => return false,
+    };
+    if prefix.contains('*') || !literal_prefix(narrow).starts_with(prefix) {
+        return false;
     }
-    if let Some(prefix) = wide.strip_suffix('*') {
-        if !prefix.contains('*') && literal_prefix(narrow).starts_with(prefix) {
-            let rest = &narrow[prefix.len()..];
-            return !rest.contains('/') && !rest.contains("**");
-        }
-    }
-    false
+    let rest = &narrow[prefix.len()..];
+    crosses || (!rest.contains('/') && !rest.contains("**"))
 }
 
 fn literal_prefix(glob: &str) -> &str {

@@ -14,6 +14,9 @@ use crate::kinds::KindTable;
 use crate::observation::Owner;
 use crate::plugins::ActivePlugin;
 
+/// Stands for the owner's name in a granted name of a Secret, `{owner}-tls`.
+const OWNER: &str = "{owner}";
+
 /// Group, kind, namespace, name.
 pub(super) type Identity = (String, String, Option<String>, String);
 
@@ -80,6 +83,8 @@ pub(super) struct Asker<'a> {
     pub(super) slot_secrets: BTreeSet<String>,
     /// Annotations of accounts that the seals of its slots ask for.
     pub(super) slot_annotations: BTreeSet<(String, String)>,
+    /// Audiences of tokens that the seals of its slots project, under their own grants.
+    pub(super) slot_audiences: BTreeSet<String>,
     pub(super) earlier: &'a [Earlier],
 }
 
@@ -138,7 +143,9 @@ impl Asker<'_> {
         let own = self.own.has("", "Secret", namespace, name);
         let in_spec = here && self.spec.secret(name);
         let input = here && (self.slot_secrets.contains(name) || self.input_secret(name, own));
-        let literal = !matches!(name, "own" | "input" | "owner-spec") && has(name);
+        // Some other controller makes it for an object of the owner's: only its name is known, and it holds the owner's.
+        let of_owner = |grant: &String| grant.contains(OWNER) && grant.replace(OWNER, &self.owner.reference.name) == name;
+        let literal = (!matches!(name, "own" | "input" | "owner-spec") && !name.contains(OWNER) && has(name)) || (here && granted.iter().any(of_owner));
         if literal || (own && has("own")) || (input && has("input")) || (in_spec && has("owner-spec")) {
             return;
         }
@@ -230,7 +237,7 @@ impl Asker<'_> {
     /// Checks the audience of a token.
     pub(super) fn audience(&self, findings: &mut Findings, subject: Option<&ObjectReference>, audience: &str, path: &str) {
         let granted = &self.plugin.grants.audiences;
-        if audience.is_empty() || !granted.iter().any(|grant| grant == audience) {
+        if audience.is_empty() || !(granted.iter().any(|grant| grant == audience) || self.slot_audiences.contains(audience)) {
             findings.add(
                 Reason::AudienceNotGranted,
                 subject,

@@ -55,17 +55,15 @@ pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, secret: &Generat
     lifetime(findings, secret, &reference, made.shortest_days);
     labels(findings, secret, &reference);
     publish(asker, findings, secret, &reference, &made);
-    if let Some(source) = &secret.restore_from {
-        if !asker.spec.secret(source) || *source == secret.name {
-            findings.add(
-                Reason::SecretNotGranted,
-                Some(&reference),
-                format!(
-                    "{reference}: restores from the Secret {}, which the owner's spec does not name; only its user may bring material",
-                    shown(source)
-                ),
-            );
-        }
+    if let Some(source) = secret.restore_from.as_ref().filter(|source| !asker.spec.secret(source) || **source == secret.name) {
+        findings.add(
+            Reason::SecretNotGranted,
+            Some(&reference),
+            format!(
+                "{reference}: restores from the Secret {}, which the owner's spec does not name; only its user may bring material",
+                shown(source)
+            ),
+        );
     }
 }
 

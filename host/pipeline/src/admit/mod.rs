@@ -212,6 +212,7 @@ impl Pass<'_> {
                 })
                 .collect(),
             slot_annotations: seals().flat_map(|seal| seal.service_account_annotations.iter().cloned()).collect(),
+            slot_audiences: seals().flat_map(seal::audiences_of).map(ToOwned::to_owned).collect(),
             earlier: &self.earlier,
         };
         let mut findings = Findings::default();

@@ -44,7 +44,7 @@ impl SpecNames {
 
     fn walk(&mut self, value: &Json, namespace: Option<&str>, key: &str, in_secret: bool) {
         let lower = key.to_ascii_lowercase();
-        let speaks_of_secrets = lower.contains("secret");
+        let speaks_of_secrets = lower.contains("secret") || lower == "restorefrom";
         match value {
             Json::String(text) => {
                 self.strings.insert(text.clone());
@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn only_fields_that_speak_of_secrets_name_secrets() {
         let names = names(json!({"unseal": {"credentialsSecretRef": {"name": "kms", "key": "token"}}, "title": "other",
-            "tls": {"secretName": "tls"}, "imagePullSecrets": [{"name": "pull"}], "user": {"name": "joe"}}));
-        for secret in ["kms", "tls", "pull"] {
+            "tls": {"secretName": "tls"}, "restoreFrom": "backup", "imagePullSecrets": [{"name": "pull"}], "user": {"name": "joe"}}));
+        for secret in ["kms", "tls", "pull", "backup"] {
             assert!(names.secret(secret), "{secret}");
         }
         for other in ["token", "other", "joe"] {

@@ -83,7 +83,7 @@ fn service_account(asker: &Asker<'_>, findings: &mut Findings, manifest: &Json, 
 
 fn secret(findings: &mut Findings, manifest: &Json, reference: &ObjectReference) {
     let kind = manifest.get("type").filter(|kind| !kind.is_null());
-    if kind.is_some_and(|kind| !kind.as_str().is_some_and(|kind| !FORBIDDEN_SECRET_TYPES.contains(&kind))) {
+    if kind.is_some_and(|kind| kind.as_str().is_none_or(|kind| FORBIDDEN_SECRET_TYPES.contains(&kind))) {
         findings.add(
             Reason::KindNotAllowed,
             Some(reference),
@@ -173,10 +173,9 @@ pub(super) fn claim_source(asker: &Asker<'_>, findings: &mut Findings, template:
             claim(asker, findings, reference, name, &format!("{path}.{field}"));
         }
     }
-    if let Some(volume) = spec.get("volumeName").filter(|volume| !volume.is_null() && volume.as_str() != Some("")) {
-        if !volume.as_str().is_some_and(|volume| asker.spec.string(volume)) {
-            let message = format!("{path} binds a volume that the owner's spec does not name");
-            findings.add(Reason::ClaimNotGranted, Some(reference), message);
-        }
+    let volume = spec.get("volumeName").filter(|volume| !volume.is_null() && volume.as_str() != Some(""));
+    if volume.is_some_and(|volume| !volume.as_str().is_some_and(|volume| asker.spec.string(volume))) {
+        let message = format!("{path} binds a volume that the owner's spec does not name");
+        findings.add(Reason::ClaimNotGranted, Some(reference), message);
     }
 }

@@ -21,9 +21,11 @@ pub(super) fn name_of(crd: &Json) -> String {
 pub(super) fn check(kind: &Kind, field: &str) -> Result<(), DescribeError> {
     let Kind { crd, observation, finalizer, phase: _ } = kind;
     definition(crd, &format!("{field}.crd"))?;
-    if let Observation::Poll(seconds) = observation {
-        if !(1..=86_400).contains(seconds) {
-            return Err(DescribeError::invalid(format!("{field}.observation"), "an interval of 1 to 86400 seconds", &seconds.to_string()));
+    match observation {
+        Observation::Watch | Observation::Poll(1..=86_400) => {}
+        Observation::Poll(seconds) => {
+            let expected = "an interval of 1 to 86400 seconds";
+            return Err(DescribeError::invalid(format!("{field}.observation"), expected, &seconds.to_string()));
         }
     }
     if let Some(Finalizer { name, timeout_seconds, on_timeout: _ }) = finalizer {

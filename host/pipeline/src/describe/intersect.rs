@@ -33,11 +33,7 @@ fn pairs<T: Clone + PartialEq + std::fmt::Debug>(a: &[T], b: &[T], common: fn(&T
     let mut found: Vec<T> = Vec::new();
     for one in a {
         for other in b {
-            if let Some(common) = common(one, other) {
-                if !found.contains(&common) {
-                    found.push(common);
-                }
-            }
+            found.extend(common(one, other).filter(|common| !found.contains(common)));
         }
     }
     found.sort_by_cached_key(|grant| format!("{grant:?}"));

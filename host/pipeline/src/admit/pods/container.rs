@@ -15,7 +15,7 @@ const VALUE_SOURCES: &[&str] = &["fieldRef", "resourceFieldRef", "configMapKeyRe
 pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, template: &Template<'_>) {
     let reference = template.reference;
     let mut invalid = |message: String| findings.add(Reason::PodInvalid, Some(reference), format!("{reference}: {message}"));
-    if !template.spec.get("containers").and_then(Json::as_array).is_some_and(|list| !list.is_empty()) {
+    if template.spec.get("containers").and_then(Json::as_array).is_none_or(Vec::is_empty) {
         invalid("a pod needs at least one container".to_owned());
     }
     for list in ["initContainers", "containers", "ephemeralContainers", "volumes", "imagePullSecrets"] {

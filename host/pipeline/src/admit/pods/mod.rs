@@ -93,15 +93,17 @@ fn one(asker: &Asker<'_>, findings: &mut Findings, template: &Template<'_>) {
         );
         return;
     }
-    if reference.kind != "Pod" {
-        if let Some(metadata) = template.metadata {
-            metadata_of(findings, reference, metadata, "template.metadata", &["name", "labels", "annotations"]);
-        }
+    // The metadata of a Pod is the object's own.
+    if let Some(metadata) = template.metadata.filter(|_| reference.kind != "Pod") {
+        metadata_of(findings, reference, metadata, "template.metadata", &["name", "labels", "annotations"]);
     }
     if !asker.pods().host_access {
         let mut problems = Vec::new();
         restricted::check(template, &mut problems);
         volumes::check_types(template, &mut problems);
+        if preempts_the_system(asker, template.spec) {
+            problems.push("priorityClassName is one of the system's and the owner's spec does not name it".to_owned());
+        }
         if !problems.is_empty() {
             let more = problems.len().saturating_sub(8);
             let mut told = problems.into_iter().take(8).collect::<Vec<_>>().join("; ");
@@ -121,6 +123,14 @@ fn one(asker: &Asker<'_>, findings: &mut Findings, template: &Template<'_>) {
     container::check(asker, findings, template);
     references::check(asker, findings, template);
     volumes::check(asker, findings, template);
+}
+
+/// Pods of such a class push others off their nodes: the owner's user may want that, a plugin not by itself.
+fn preempts_the_system(asker: &Asker<'_>, spec: &Json) -> bool {
+    match spec.get("priorityClassName") {
+        None | Some(Value::Null) => false,
+        Some(class) => !class.as_str().is_some_and(|name| !name.starts_with("system-") || asker.spec.string(name)),
+    }
 }
 
 fn claim_templates(manifest: &Json) -> Vec<&str> {

@@ -52,9 +52,6 @@ pub(super) fn check(template: &Template<'_>, problems: &mut Vec<String>) {
     if !matches!(spec.get("hostUsers"), None | Some(Value::Null | Value::Bool(_))) {
         problems.push("hostUsers is not a boolean".to_owned());
     }
-    if spec.get("priorityClassName").is_some_and(|class| !class.is_null() && !class.as_str().is_some_and(|name| !name.starts_with("system-"))) {
-        problems.push("priorityClassName is one of the system's".to_owned());
-    }
     annotations(template.metadata, problems);
     let context = spec.get("securityContext").filter(|context| !context.is_null());
     if let Some(context) = context {
@@ -123,7 +120,7 @@ fn container(container: &Json, path: &str, pod_non_root: bool, pod_seccomp: bool
 
 /// Fields that pods and containers share.
 fn shared(context: &Json, path: &str, problems: &mut Vec<String>) {
-    if context.get("runAsUser").is_some_and(|user| !user.is_null() && !user.as_u64().is_some_and(|uid| uid > 0)) {
+    if context.get("runAsUser").is_some_and(|user| !user.is_null() && user.as_u64().is_none_or(|uid| uid == 0)) {
         problems.push(format!("{path}.runAsUser is root"));
     }
     if !matches!(context.get("runAsNonRoot"), None | Some(Value::Null | Value::Bool(true))) {

@@ -28,6 +28,7 @@ const WARNING: usize = 1024;
 ///
 /// # Errors
 /// Everything that is malformed or not granted, in one refusal.
+#[allow(clippy::result_large_err, reason = "a refusal is rare and ends the answer")]
 pub fn admit_seal(plugin: &ActivePlugin, owner: &Owner, seal: &Seal) -> Result<(), Refusal> {
     let mut own = Own::default();
     for secret in &seal.secrets {
@@ -44,6 +45,7 @@ pub fn admit_seal(plugin: &ActivePlugin, owner: &Owner, seal: &Seal) -> Result<(
         spec: &spec,
         slot_secrets: BTreeSet::new(),
         slot_annotations: BTreeSet::new(),
+        slot_audiences: BTreeSet::new(),
         earlier: &[],
     };
     let mut findings = Findings::default();
@@ -105,10 +107,8 @@ fn check(asker: &Asker<'_>, findings: &mut Findings, seal: &Seal) {
         kms_block(asker, findings, kms);
     }
     egress.iter().for_each(|rule| self::egress(findings, rule));
-    if let SealCredentials::Secrets(names) = credentials {
-        if names.is_empty() {
-            findings.add(Reason::SealInvalid, None, "credentials name no Secret; expected at least one, or ambient".to_owned());
-        }
+    if matches!(credentials, SealCredentials::Secrets(names) if names.is_empty()) {
+        findings.add(Reason::SealInvalid, None, "credentials name no Secret; expected at least one, or ambient".to_owned());
     }
     if warnings.iter().any(|warning| warning.len() > WARNING) {
         findings.add(Reason::TooMuch, None, format!("a warning is longer than {WARNING} bytes"));
@@ -134,6 +134,14 @@ pub(super) fn secrets_of(seal: &Seal) -> Vec<(String, &str)> {
     found
 }
 
+/// Every audience for which a seal projects a token.
+pub(super) fn audiences_of(seal: &Seal) -> impl Iterator<Item = &str> {
+    seal.volumes.iter().filter_map(|volume| match &volume.source {
+        VolumeSource::Token(token) => Some(token.audience.as_str()),
+        VolumeSource::Secret(_) => None,
+    })
+}
+
 fn attributes(findings: &mut Findings, seal: &Seal, mounts: &mounts::Mounts) {
     let mut keys = BTreeSet::new();
     for attribute in &seal.attributes {
@@ -146,11 +154,10 @@ fn attributes(findings: &mut Findings, seal: &Seal, mounts: &mounts::Mounts) {
             let message = format!("the attribute {} holds control characters or more than {TEXT} bytes", shown(&attribute.key));
             findings.add(Reason::SealInvalid, None, message);
         }
-        if let Some(name) = text.strip_prefix("env://") {
-            if !seal.env.iter().any(|variable| variable.name == name) {
-                let message = format!("the attribute {} reads the variable {}, which the seal does not set", shown(&attribute.key), shown(name));
-                findings.add(Reason::SealInvalid, None, message);
-            }
+        let variable = text.strip_prefix("env://").filter(|name| !seal.env.iter().any(|variable| variable.name == *name));
+        if let Some(name) = variable {
+            let message = format!("the attribute {} reads the variable {}, which the seal does not set", shown(&attribute.key), shown(name));
+            findings.add(Reason::SealInvalid, None, message);
         }
         mounts.value(findings, &format!("the attribute {}", shown(&attribute.key)), text);
     }
@@ -208,7 +215,10 @@ fn kms_block(asker: &Asker<'_>, findings: &mut Findings, kms: &KmsPlugin) {
     }
     let mut names = BTreeSet::new();
     for (name, value) in env {
-        environment::name(findings, name);
+        // The block's own process may need a way out; the store's traffic goes no other way by it.
+        if !matches!(name.as_str(), "HTTP_PROXY" | "HTTPS_PROXY" | "NO_PROXY") {
+            environment::name(findings, name);
+        }
         if !names.insert(name) || value.len() > TEXT || value.chars().any(char::is_control) {
             let message = format!("the variable {} of the plugin block is malformed, or set twice", shown(name));
             findings.add(Reason::EnvironmentNotAllowed, None, message);

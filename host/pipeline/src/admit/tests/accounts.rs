@@ -124,3 +124,14 @@ fn an_account_that_is_only_changed_where_it_exists_is_not_made_ones_own() {
     answer.objects[0].mode = ApplyMode::IfExists;
     assert_eq!(refusal_under(grants, answer).unwrap().reason, "ServiceAccountNotGranted");
 }
+
+#[test]
+fn a_granted_name_may_hold_the_owners() {
+    let mut grants = grants();
+    grants.pods.as_mut().unwrap().secret_refs = vec!["{owner}-edge".to_owned()];
+    let uses = |name: &str| workload(pod_with("/volumes", json!([{"name": "x", "secret": {"secretName": name}}])));
+    assert_eq!(refusal_under(grants.clone(), uses("prod-edge")), None);
+    for name in ["other-edge", "{owner}-edge", "prod"] {
+        assert_eq!(refusal_under(grants.clone(), uses(name)).unwrap().reason, "SecretNotGranted", "{name}");
+    }
+}

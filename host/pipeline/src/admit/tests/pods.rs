@@ -172,6 +172,17 @@ fn an_image_is_granted_by_glob_or_named_by_the_owner() {
 }
 
 #[test]
+fn only_the_owners_user_asks_for_a_priority_of_the_system() {
+    let store = plugin("store", grants());
+    let mut observation = observation();
+    observation.owner.object["spec"]["priorityClassName"] = json!("system-cluster-critical");
+    let answer = workload(pod_with("/priorityClassName", json!("system-cluster-critical")));
+    let desired = Desired { components: vec![rendered("server", &store, answer)] };
+    assert_eq!(admit(&desired, &observation).refused, vec![]);
+    assert_eq!(admit(&desired, &super::observation()).refused[0].reason, "HostAccessNotGranted");
+}
+
+#[test]
 fn a_template_carries_no_finalizers() {
     let mut set = stateful_set(pod());
     set["spec"]["template"]["metadata"]["finalizers"] = json!(["x/y"]);

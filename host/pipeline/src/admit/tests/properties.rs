@@ -21,11 +21,8 @@ fn narrowed(grants: &Grants) -> Vec<(String, Grants)> {
             _ => unreachable!(),
         }
         // An entry without a required field is no grant at all, and a default that is left out is still there.
-        if let Ok(less) = serde_json::from_value::<Grants>(less) {
-            if less != *grants {
-                found.push((pointer.to_owned(), less));
-            }
-        }
+        let less = serde_json::from_value::<Grants>(less).ok().filter(|less| less != grants);
+        found.extend(less.map(|less| (pointer.to_owned(), less)));
     });
     found
 }

@@ -16,6 +16,7 @@ fn provider_grants() -> Grants {
     .unwrap()
 }
 
+#[allow(clippy::result_large_err, reason = "as what it calls")]
 fn judge(seal: Seal) -> Result<(), Refusal> {
     admit_seal(&plugin("provider", provider_grants()), &observation().owner, &seal)
 }
@@ -194,6 +195,9 @@ fn the_plugin_block_runs_nothing_but_a_granted_image() {
     bad(block(KmsPluginSource::Image("docker.io/evil/x".to_owned()), &digest), Reason::ImageNotGranted, "evil");
     bad(block(KmsPluginSource::Command("../../bin/sh".to_owned()), &digest), Reason::SealInvalid, "command");
     bad(block(KmsPluginSource::Command("kms".to_owned()), "abc"), Reason::SealInvalid, "sha256");
+    let mut proxied = block(KmsPluginSource::Command("kms".to_owned()), &digest);
+    proxied.kms_plugin.as_mut().unwrap().env.push(("HTTPS_PROXY".to_owned(), "http://proxy.example.com".to_owned()));
+    assert_eq!(judge(proxied), Ok(()));
     let mut preload = block(KmsPluginSource::Command("kms".to_owned()), &digest);
     preload.kms_plugin.as_mut().unwrap().env.push(("LD_PRELOAD".to_owned(), "x".to_owned()));
     bad(preload, Reason::EnvironmentNotAllowed, "LD_PRELOAD");
@@ -204,4 +208,17 @@ fn egress_is_a_block_and_a_port() {
     for (cidr, port) in [(Some("10.0.0.0"), 1), (Some("10.0.0.0/33"), 1), (Some("x/8"), 1), (Some("10.0.0.0/+8"), 1), (None, 0)] {
         bad(Seal { egress: vec![Egress { cidr: cidr.map(ToOwned::to_owned), port }], ..seal() }, Reason::SealInvalid, "egress");
     }
+}
+
+#[test]
+fn a_token_that_a_slot_projects_is_the_providers_to_be_granted() {
+    let source = VolumeSource::Token(TokenVolume { audience: "kms".to_owned(), path: "token".to_owned(), expiration_seconds: 3600 });
+    let projected = Seal { volumes: vec![SealVolume { source, ..mounted("/mnt/token", "x") }], ..seal() };
+    let volumes = json!([{"name": "x", "projected": {"sources": [{"serviceAccountToken": {"audience": "kms", "path": "token"}}]}}]);
+    let component = |provider: Grants| {
+        let slots = vec![slot(&plugin("provider", provider), projected.clone())];
+        permitted(vec![Rendered { slots, ..rendered("server", &plugin("store", grants()), workload(pod_with("/volumes", volumes.clone()))) }]).refused
+    };
+    assert_eq!(component(provider_grants()), vec![]);
+    assert_eq!(component(Grants { audiences: vec![], ..provider_grants() })[0].plugin, "provider");
 }
