@@ -1,1 +1,17 @@
-//! banhbaoring-tests
+//! What crosses crates: the real `banhbaoring` binary against a real API server and a real registry.
+//!
+//! Here live the parts that the tests under `tests/`, the demo and the benchmarks put together: the binary as a process, plugins that are
+//! pushed and signed with it, and their installation. What asserts something is a test, not this library.
+
+mod binary;
+pub mod installation;
+pub mod operator;
+pub mod publisher;
+
+pub use binary::Banhbaoring;
+pub use installation::Installation;
+pub use operator::Operator;
+pub use publisher::Publisher;
+
+/// The plugins that the main job needs, by the names of their packages without `banhbaoring-plugin-`.
+pub const FIRST_PARTY: [&str; 6] = ["openbao", "unseal-static", "unseal-awskms", "unseal-gcpkms", "unseal-azurekv", "unseal-transit"];

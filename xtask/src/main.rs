@@ -1,18 +1,11 @@
 //! `cargo xtask`: the project's own commands. This file reads the command line; each command is a module.
 //!
 //! What must not live here: anything that a user of BanhBaoRing needs. That is the `banhbaoring` command.
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        reason = "a test fails by panicking"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod cargo;
 mod debian;
+mod delegated;
 mod guest;
 mod guest_toolchain;
 mod plugins;
@@ -45,6 +38,20 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Show the main job on this machine: signed plugins turn resources into running trees, on real servers.
+    Demo,
+    /// Write the definitions of every kind to crds/.
+    Crds {
+        /// Only say which are stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Measure what design/performance.md promises, in release mode; writes target/bench/report.json.
+    Bench {
+        /// Handed to the benchmarks.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// Check and test everything: tools, format, lints, plugins, all tests.
     Test {
         /// Handed to `cargo test`.
@@ -57,6 +64,9 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Tools => tools::run(),
         Command::Plugins { only, out } => plugins::run(&only, out),
+        Command::Demo => delegated::demo(),
+        Command::Crds { check } => delegated::crds(check),
+        Command::Bench { arguments } => delegated::bench(&arguments),
         Command::Test { arguments } => test::run(&arguments),
     };
     match result {

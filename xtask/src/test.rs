@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use banhbaoring_testing::{KUBECONFIG_VARIABLE, tools::workspace_root};
 
-use crate::{cargo, plugins, progress, tools};
+use crate::{cargo, delegated, plugins, progress, tools};
 
 /// Runs all stages up to the first that fails; `arguments` go to `cargo test`.
 ///
@@ -27,30 +27,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 fn stages(times: &mut Times, arguments: &[String]) -> Result<()> {
     times.stage("tools", tools::run)?;
-    times.stage("format", || {
-        shown(cargo::command().args(["fmt", "--all", "--check"]))
-    })?;
-    times.stage("lints", || {
-        shown(cargo::command().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
-    })?;
+    times.stage("format", || shown(cargo::command().args(["fmt", "--all", "--check"])))?;
+    times.stage("lints", || shown(cargo::command().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
+    times.stage("generated files", || delegated::crds(true))?;
     times.stage("plugins", || plugins::run(&[], None))?;
+    times.stage("binary", || shown(cargo::command().args(["build", "--package", "banhbaoring-cli"])))?;
     // Builds the control plane's program too, with the same features as the tests, so nothing is compiled twice.
-    times.stage("compile", || {
-        shown(cargo::command().args(["test", "--workspace", "--no-run"]))
-    })?;
+    times.stage("compile", || shown(cargo::command().args(["test", "--workspace", "--no-run"])))?;
     let plane = times.stage("control plane", ControlPlane::start)?;
     times.stage("tests", || {
         let mut command = cargo::command();
-        command
-            .args(["test", "--workspace", "--no-fail-fast"])
-            .args(arguments);
+        command.args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
         shown(command.env(KUBECONFIG_VARIABLE, &plane.kubeconfig))
     })?;
     times.stage("stop", || plane.stop())
@@ -58,9 +45,7 @@ fn stages(times: &mut Times, arguments: &[String]) -> Result<()> {
 
 /// Runs a command whose output is for the reader.
 fn shown(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    let status = command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
     if status.success() {
         return Ok(());
     }
@@ -86,10 +71,7 @@ impl Times {
         progress::say("");
         for (name, time, passed) in &self.stages {
             let mark = if *passed { "✓" } else { "✗" };
-            progress::say(&format!(
-                "{mark} {name:<14} {:>12}",
-                progress::spoken(*time)
-            ));
+            progress::say(&format!("{mark} {name:<14} {:>12}", progress::spoken(*time)));
         }
         let total = self.stages.iter().map(|(_, time, _)| *time).sum();
         progress::say(&format!("  {:<14} {:>12}", "all", progress::spoken(total)));
@@ -105,8 +87,7 @@ struct ControlPlane {
 
 impl ControlPlane {
     fn start() -> Result<Self> {
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| workspace_root().join("target"), PathBuf::from);
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from);
         let mut process = Command::new(target.join("debug/control-plane"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -117,15 +98,9 @@ impl ControlPlane {
         if let Some(output) = process.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
-        let plane = Self {
-            process,
-            pipe,
-            kubeconfig: PathBuf::from(line.trim()),
-        };
+        let plane = Self { process, pipe, kubeconfig: PathBuf::from(line.trim()) };
         if line.is_empty() {
-            bail!(
-                "expected the path of a kubeconfig, found the end of the control plane; why stands above"
-            );
+            bail!("expected the path of a kubeconfig, found the end of the control plane; why stands above");
         }
         progress::say(&format!("KUBECONFIG={}", plane.kubeconfig.display()));
         Ok(plane)
@@ -138,11 +113,7 @@ impl ControlPlane {
     fn close(&mut self) -> Result<()> {
         drop(self.pipe.take());
         let status = self.process.wait()?;
-        if status.success() {
-            Ok(())
-        } else {
-            bail!("the control plane ended with {status}")
-        }
+        if status.success() { Ok(()) } else { bail!("the control plane ended with {status}") }
     }
 }
 

@@ -182,7 +182,7 @@ async fn run(client: Client, resource: ApiResource, place: Place, state: Arc<Mut
         None => Api::all_with(client, &resource),
     };
     let config = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
-    let mut events = std::pin::pin!(kube::runtime::metadata_watcher(api, config).default_backoff());
+    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
     while let Some(event) = events.next().await {
         let object = match event {
             // What is there at the start was observed by name already; what changed meanwhile is found by the next look.

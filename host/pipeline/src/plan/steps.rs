@@ -20,7 +20,7 @@ type Identity = (String, String, Option<String>, String);
 /// What has to be sent so that the world is as permitted.
 pub fn plan(permitted: &Permitted, observation: &Observation) -> Plan {
     let mut comparison = Comparison::new(observation);
-    for component in &permitted.components {
+    for component in permitted.components.iter().filter(|component| !observation.unobserved.contains_key(&component.component)) {
         comparison.component(component);
     }
     comparison.prune(permitted);
@@ -220,7 +220,8 @@ impl<'a> Comparison<'a> {
     fn prune(&mut self, permitted: &Permitted) {
         let answered: BTreeSet<&str> = permitted.components.iter().map(|component| component.component.as_str()).collect();
         for entry in self.observation.inventory.children.iter().rev() {
-            let held = self.plan.problems.iter().any(|problem| problem.component == entry.component);
+            let held = self.observation.unobserved.contains_key(&entry.component)
+                || self.plan.problems.iter().any(|problem| problem.component == entry.component);
             if answered.contains(entry.component.as_str()) && !held && !self.desired.contains(&reference_of(entry).identity()) {
                 self.remove(entry);
             }

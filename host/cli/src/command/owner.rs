@@ -1,0 +1,73 @@
+//! An owner from a file or from the cluster, and the observation that a command without an operator starts from.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+
+use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
+use banhbaoring_pipeline::contract::{AnswerOutcome, Json, Platform};
+use banhbaoring_pipeline::observation::{Observation, Owner};
+use serde::Deserialize as _;
+
+use crate::error::CliError;
+
+/// What stands for the uid of an owner that is in no cluster.
+const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
+
+/// All documents of a file; `-` is standard input.
+pub(super) fn documents(path: &Path) -> Result<Vec<Json>, CliError> {
+    let place = path.display().to_string();
+    let mut text = String::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().read_to_string(&mut text).map(|_| ())
+    } else {
+        std::fs::read_to_string(path).map(|read| text = read)
+    }
+    .map_err(|source| CliError::File { what: "cannot read", path: path.to_owned(), source })?;
+    let mut documents = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(&text) {
+        let value =
+            Json::deserialize(document).map_err(|error| CliError::Content { place: place.clone(), detail: format!("not YAML: {error}") })?;
+        if !value.is_null() {
+            documents.push(value);
+        }
+    }
+    if documents.is_empty() {
+        return Err(CliError::Content { place, detail: "expected a resource, found an empty file".to_owned() });
+    }
+    Ok(documents)
+}
+
+/// The resource as the pipeline takes it.
+pub(super) fn owner(object: Json, default_namespace: Option<&str>) -> Result<Owner, CliError> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
+    let required = |pointer: &str| {
+        text(pointer).ok_or_else(|| CliError::Content {
+            place: "the resource".to_owned(),
+            detail: format!("expected {}, found none", pointer.trim_start_matches('/').replace('/', ".")),
+        })
+    };
+    Ok(Owner {
+        reference: OwnerReference {
+            api_version: required("/apiVersion")?,
+            kind: required("/kind")?,
+            namespace: text("/metadata/namespace").or_else(|| default_namespace.map(str::to_owned)),
+            name: required("/metadata/name")?,
+            uid: text("/metadata/uid").unwrap_or_else(|| NO_UID.to_owned()),
+        },
+        generation: object.pointer("/metadata/generation").and_then(Json::as_i64).unwrap_or(1),
+        deleting: text("/metadata/deletionTimestamp").is_some(),
+        object,
+    })
+}
+
+/// What is known where no cluster is: the owner, and answers from a file.
+pub(super) fn observation(owner: Owner, platform: Platform, answers: BTreeMap<(String, String), AnswerOutcome>) -> Observation {
+    Observation {
+        inventory: InventorySpec { owner: owner.reference.clone(), ..InventorySpec::default() },
+        owner,
+        platform,
+        answers,
+        ..Observation::default()
+    }
+}

@@ -1,0 +1,183 @@
+//! `inspect`: what a plugin is, imports and asks for; on request as the manifests that a platform team applies.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use banhbaoring_api::Grants;
+use banhbaoring_api::grants::PolicyRule;
+use banhbaoring_artifact::{Artifact, Limits, Mode, Reference, Requirement, Selector};
+use banhbaoring_pipeline::contract::{Descriptor, Json};
+use banhbaoring_sandbox::{EngineSettings, Sandbox, TrustedComponent};
+use serde_json::json;
+
+use crate::args::{InspectFormat, RegistryArgs};
+use crate::error::CliError;
+use crate::output;
+use crate::sources;
+
+pub(super) async fn run(
+    reference: &str,
+    format: InspectFormat,
+    account_namespace: &str,
+    key: Option<&Path>,
+    registry: &RegistryArgs,
+) -> Result<ExitCode, CliError> {
+    let (component, published) = component(reference, key, registry).await?;
+    let module = sources::module(&Sandbox::new(EngineSettings::default(), None)?, reference, &component)?;
+    let descriptor = module.describe().map_err(|source| CliError::Call { place: reference.to_owned(), source })?;
+    let text = match format {
+        InspectFormat::Text => describe(&descriptor, module.size_bytes(), module.exports()),
+        InspectFormat::Json => serde_json::to_string_pretty(&descriptor)
+            .map_err(|error| CliError::Content { place: reference.to_owned(), detail: error.to_string() })?,
+        InspectFormat::Manifests => {
+            let source = published.ok_or_else(|| {
+                CliError::Refused("-o manifests is about a published plugin: name it as oci://registry/repository:tag".to_owned())
+            })?;
+            manifests(&descriptor, &source, account_namespace, key, registry.insecure)?
+        }
+    };
+    output::print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looking is not running: an unsigned plugin may be looked at, in a sandbox that gives it nothing.
+async fn component(
+    reference: &str,
+    key: Option<&Path>,
+    registry: &RegistryArgs,
+) -> Result<(TrustedComponent, Option<(Reference, String)>), CliError> {
+    if !reference.starts_with("oci://") {
+        return Ok((sources::local(Path::new(reference))?, None));
+    }
+    let parsed: Reference = reference.parse()?;
+    let source = sources::open(&parsed, registry)?;
+    let digest = source.resolve(&parsed.selector).await?;
+    let (authorities, mode) = match key {
+        Some(key) => (sources::authorities(key)?, Mode::Enforce),
+        None => (Vec::new(), Mode::Warn),
+    };
+    let requirement = Requirement { name: "command line".to_owned(), authorities, mode };
+    let component = Artifact::fetch(&source, &digest, Limits::default()).await?.verify(&[requirement]).await?.pull().await?;
+    Ok((TrustedComponent::local_file(component.bytes().to_vec()), Some((parsed, digest.to_string()))))
+}
+
+fn describe(descriptor: &Descriptor, size: usize, exports: &[String]) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "{name:<18}{value}");
+        }
+    };
+    line("name", descriptor.name.clone());
+    line("version", descriptor.version.clone());
+    line("summary", descriptor.summary.clone());
+    line("homepage", descriptor.homepage.clone().unwrap_or_default());
+    line("license", descriptor.license.clone().unwrap_or_default());
+    line("size", format!("{} KiB", size / 1024));
+    line("imports", "none".to_owned());
+    line("exports", exports.join(", "));
+    line("kinds", descriptor.kinds.iter().map(|kind| kind_name(&kind.crd)).collect::<Vec<_>>().join(", "));
+    for component in &descriptor.components {
+        let slots: Vec<String> = component.slots.iter().map(|slot| format!("{} at {}", slot.name, slot.selector)).collect();
+        let slots = if slots.is_empty() { String::new() } else { format!(", slots: {}", slots.join(", ")) };
+        line("component", format!("{} of {} ({:?}){slots}", component.name, component.kind, component.criticality));
+    }
+    for provider in &descriptor.unseal_providers {
+        let aliases = if provider.aliases.is_empty() { String::new() } else { format!(" (also {})", provider.aliases.join(", ")) };
+        line("unseal provider", format!("{}{aliases}", provider.name));
+    }
+    for image in &descriptor.images {
+        line("image", format!("{}: {}", image.role, image.image));
+    }
+    let permissions = serde_yaml::to_string(&descriptor.permissions).unwrap_or_default();
+    let _ = writeln!(text, "asks for");
+    for permission in permissions.lines() {
+        let _ = writeln!(text, "  {permission}");
+    }
+    text
+}
+
+fn kind_name(crd: &Json) -> String {
+    let text = |pointer: &str| crd.pointer(pointer).and_then(Json::as_str).unwrap_or_default();
+    format!("{}/{}", text("/spec/group"), text("/spec/names/kind"))
+}
+
+/// Account, roles and Plugin: what a platform team reads, trims and applies.
+fn manifests(
+    descriptor: &Descriptor,
+    (reference, digest): &(Reference, String),
+    namespace: &str,
+    key: Option<&Path>,
+    insecure: bool,
+) -> Result<String, CliError> {
+    let grants: Grants = serde_json::from_value(descriptor.permissions.clone())
+        .map_err(|error| CliError::Content { place: descriptor.name.clone(), detail: error.to_string() })?;
+    let account = format!("plugin-{}", descriptor.name);
+    let mut verify = json!({"mode": "enforce"});
+    if let Some(key) = key {
+        let data =
+            std::fs::read_to_string(key).map_err(|source| CliError::File { what: "cannot read", path: key.to_owned(), source })?;
+        verify["authorities"] = json!([{"name": "release", "key": {"data": data}}]);
+    }
+    let version = match &reference.selector {
+        Selector::Digest(_) => json!({"digest": digest}),
+        Selector::Range(range) => json!({"semver": range.to_string()}),
+        Selector::Tag(tag) => json!({"tag": tag.to_string()}),
+    };
+    let labels = json!({"app.kubernetes.io/part-of": "banhbaoring"});
+    let documents = [
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace, "labels": labels}}),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": format!("banhbaoring:{account}"), "labels": labels},
+            "rules": rules(descriptor, &grants)}),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": format!("banhbaoring:{account}"), "labels": labels},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": format!("banhbaoring:{account}")},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]}),
+        json!({"apiVersion": "plugins.banhbaoring.io/v1alpha1", "kind": "Plugin", "metadata": {"name": descriptor.name, "labels": labels},
+            "spec": {
+                "source": {"oci": {"url": reference.repository.to_string(), "ref": version, "insecure": insecure}},
+                "verify": verify,
+                "grants": grants,
+                "serviceAccountRef": {"namespace": namespace, "name": account},
+            }}),
+    ];
+    let mut text = String::new();
+    for document in documents {
+        text.push_str("---\n");
+        text.push_str(
+            &serde_yaml::to_string(&document)
+                .map_err(|error| CliError::Content { place: descriptor.name.clone(), detail: error.to_string() })?,
+        );
+    }
+    Ok(text)
+}
+
+/// What the account needs so that the grants can be used: the same resources, its kinds, and what roles that it makes may contain.
+fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
+    let mut rules: Vec<PolicyRule> = grants
+        .resources
+        .iter()
+        .map(|grant| PolicyRule {
+            api_groups: grant.api_groups.clone(),
+            resources: grant.resources.clone(),
+            verbs: grant.verbs.clone(),
+            resource_names: Vec::new(),
+        })
+        .collect();
+    // Nobody may make a role with more than they have themselves.
+    rules.extend(grants.rbac.iter().cloned());
+    for kind in &descriptor.kinds {
+        let text = |pointer: &str| kind.crd.pointer(pointer).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let (group, plural) = (text("/spec/group"), text("/spec/names/plural"));
+        let rule = |resource: String, verbs: &[&str]| PolicyRule {
+            api_groups: vec![group.clone()],
+            resources: vec![resource],
+            verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+            resource_names: Vec::new(),
+        };
+        rules.push(rule(plural.clone(), &["get", "list", "watch", "patch"]));
+        rules.push(rule(format!("{plural}/status"), &["get", "patch"]));
+        rules.push(rule(format!("{plural}/finalizers"), &["update"]));
+    }
+    rules
+}

@@ -1,0 +1,22 @@
+//! The `banhbaoring` binary: parses arguments and hands over. Everything it can do lives in the crates above.
+
+mod args;
+mod command;
+mod error;
+mod output;
+mod sources;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    // Both TLS backends are somewhere in the graph; exactly one may be the process's default.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        return output::fail(&error::CliError::Crypto);
+    }
+    match command::run(args::Args::parse()) {
+        Ok(code) => code,
+        Err(error) => output::fail(&error),
+    }
+}

@@ -1,0 +1,368 @@
+//! The lifecycle of a `Plugin`: resolve → verify → pull → compile → describe → check → kinds → activate, every step a condition.
+//!
+//! A revision that fails any step leaves the active one serving. Nothing about owners lives here.
+
+mod controller;
+mod install;
+mod policy;
+mod progress;
+mod supply;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use banhbaoring_api::grants::Grants;
+use banhbaoring_api::plugin::{Plugin, PluginSpec, Revision};
+use banhbaoring_api::policy::{PluginPolicy, PluginPolicySpec};
+use banhbaoring_artifact::{ContentStore, Digest};
+use banhbaoring_cluster::Cluster;
+use banhbaoring_pipeline::ActivePlugin;
+use banhbaoring_pipeline::config::{Schema, completed};
+use banhbaoring_pipeline::contract::Descriptor;
+use banhbaoring_pipeline::describe::{self, Conflict};
+use banhbaoring_sandbox::{CallLimits, Module, Sandbox, TrustedComponent};
+use chrono::{SecondsFormat, Utc};
+use kube::runtime::reflector::Store;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::active::ActivePlugins;
+use crate::metrics::Metrics;
+pub use progress::{Progress, Setback, Stage};
+use supply::{Supplied, Supply};
+
+/// What the lifecycle needs from the process.
+pub struct LifecycleOptions {
+    /// The cluster, with the host's own client.
+    pub cluster: Cluster,
+    /// Where verified artifacts are kept.
+    pub store: ContentStore,
+    /// Compiles and runs.
+    pub sandbox: Sandbox,
+    /// Plain http to any registry whose Plugin asks for it.
+    pub insecure_anywhere: bool,
+}
+
+/// Brings plugins from their source to activation.
+pub struct Lifecycle {
+    cluster: Cluster,
+    supply: Supply,
+    sandbox: Sandbox,
+    active: Arc<ActivePlugins>,
+    metrics: Arc<Metrics>,
+    policies: Store<PluginPolicy>,
+    leading: watch::Receiver<bool>,
+    memory: Mutex<HashMap<String, Memory>>,
+}
+
+/// What is remembered of a plugin between two looks at it.
+struct Memory {
+    /// Digest and when it was resolved.
+    resolved: (Digest, Instant),
+    /// Spec and policies that led to what is active.
+    inputs: String,
+}
+
+/// How often a plugin without a usable interval is looked at.
+const INTERVAL: Duration = Duration::from_secs(600);
+/// First wait after a setback that may go away by itself.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl Lifecycle {
+    /// Looks at one plugin; returns when to look again.
+    async fn reconcile(&self, plugin: &Plugin) -> Result<Duration, kube::Error> {
+        let name = plugin.metadata.name.clone().unwrap_or_default();
+        let mut progress = Progress::of(plugin);
+        let outcome = self.advance(&name, plugin, &mut progress).await;
+        let serving = self.active.current().plugins.get(&name).cloned();
+        let next = match (&outcome, &serving) {
+            (Ok(()), Some(serving)) => {
+                let message = format!("version {} serves", serving.descriptor.version);
+                progress.ready(true, "Active", message);
+                interval(&plugin.spec)
+            }
+            (Ok(()), None) => {
+                progress.ready(false, "Suspended", "the plugin is suspended and nothing was active before; set spec.suspend to false");
+                INTERVAL
+            }
+            (Err(setback), serving) => {
+                self.metrics.plugin_failed(&name, setback.reason);
+                warn!(plugin = %name, step = setback.stage.condition(), reason = setback.reason, message = %setback.message, "not activated");
+                progress.failed(setback);
+                match serving {
+                    Some(serving) => {
+                        let message = format!(
+                            "version {} ({}) keeps serving; the newest was not activated: {}",
+                            serving.descriptor.version, serving.digest, setback.message
+                        );
+                        progress.ready(true, "ServingPrevious", message);
+                    }
+                    None => progress.ready(false, setback.reason, setback.message.clone()),
+                }
+                if setback.transient { RETRY } else { interval(&plugin.spec) }
+            }
+        };
+        if *self.leading.borrow() {
+            controller::write_status(self.cluster.clients.host(), plugin, &progress).await?;
+        }
+        Ok(next)
+    }
+
+    async fn advance(&self, name: &str, plugin: &Plugin, progress: &mut Progress) -> Result<(), Setback> {
+        if plugin.spec.suspend && self.active.current().plugins.get(name).is_some() {
+            return Ok(());
+        }
+        let policies = self.policies();
+        let inputs = fingerprint(&plugin.spec, &policies);
+        let (digest, source) = match self.resolve(name, plugin, &inputs, progress).await {
+            Ok(Resolution::Unchanged) => return Ok(()),
+            Ok(Resolution::Digest(digest, source)) => (digest, Some(source)),
+            // The registry cannot be asked: what was good before the restart is still good if it passes verification again.
+            Err(setback) if setback.transient => {
+                self.restore(name, plugin, &policies).await?;
+                return Err(setback);
+            }
+            Err(setback) => return Err(setback),
+        };
+        let supplied = self.verified(plugin, &policies, source.as_ref(), &digest).await?;
+        match &supplied.warning {
+            None => progress.passed(Stage::Verified, "SignatureVerified", format!("signed by {}", supplied.verified_by)),
+            Some(why) => progress.passed(Stage::Verified, "VerificationWarned", format!("loaded although: {why}")),
+        }
+        self.activate(name, plugin, &policies, supplied, progress).await?;
+        self.remember(name, digest, inputs);
+        Ok(())
+    }
+
+    async fn resolve(&self, name: &str, plugin: &Plugin, inputs: &str, progress: &mut Progress) -> Result<Resolution, Setback> {
+        let oci = &plugin.spec.source.oci;
+        let active = self.active.current().plugins.get(name).map(|active| active.digest.clone());
+        let remembered = {
+            let memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            memory.get(name).filter(|memory| memory.inputs == inputs).map(|memory| memory.resolved)
+        };
+        if let (Some((digest, at)), Some(active)) = (remembered, &active)
+            && digest.to_string() == *active
+            && (oci.reference.digest.is_some() || at.elapsed() < interval(&plugin.spec))
+        {
+            return Ok(Resolution::Unchanged);
+        }
+        let source = self.supply.source(oci).await?;
+        let digest = self.supply.resolve(oci, &source).await?;
+        progress.passed(Stage::Resolved, "Resolved", format!("{} is {digest}", oci.url));
+        if remembered.is_some() && active.as_deref() == Some(digest.to_string().as_str()) {
+            self.remember(name, digest, inputs.to_owned());
+            return Ok(Resolution::Unchanged);
+        }
+        Ok(Resolution::Digest(digest, source))
+    }
+
+    /// Loads what was active before a restart from disk, where nothing serves yet.
+    async fn restore(&self, name: &str, plugin: &Plugin, policies: &[(String, PluginPolicySpec)]) -> Result<(), Setback> {
+        let recorded = plugin.status.as_ref().and_then(|status| status.active.as_ref()).and_then(|active| active.digest.parse::<Digest>().ok());
+        if let Some(digest) = recorded
+            && self.active.current().plugins.get(name).is_none()
+        {
+            let mut unwritten = Progress::of(plugin);
+            if let Ok(supplied) = self.verified(plugin, policies, None, &digest).await {
+                info!(plugin = name, %digest, "the registry cannot be asked; the last known good revision serves");
+                self.activate(name, plugin, policies, supplied, &mut unwritten).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn verified(
+        &self,
+        plugin: &Plugin,
+        policies: &[(String, PluginPolicySpec)],
+        source: Option<&banhbaoring_artifact::Source>,
+        digest: &Digest,
+    ) -> Result<Supplied, Setback> {
+        let demands = policy::demands(&plugin.spec.source.oci.url, &plugin.spec.verify, policies);
+        let requirements = self.supply.requirements(demands).await?;
+        self.supply.supply(source, digest, &requirements).await
+    }
+
+    async fn activate(
+        &self,
+        name: &str,
+        plugin: &Plugin,
+        policies: &[(String, PluginPolicySpec)],
+        supplied: Supplied,
+        progress: &mut Progress,
+    ) -> Result<(), Setback> {
+        let (module, descriptor) = self.load(&plugin.spec, &supplied).await?;
+        progress.passed(Stage::Loaded, "Loaded", format!("{} {} imports nothing", descriptor.name, descriptor.version));
+        let ceilings: Vec<Grants> = policy::matching(&plugin.spec.source.oci.url, policies)
+            .into_iter()
+            .filter_map(|(_, policy)| policy.ceiling.clone())
+            .collect();
+        let grants = describe::intersect(&plugin.spec.grants, &ceilings);
+        describe::check(&descriptor, &grants).map_err(|error| refused(error.reason(), error.to_string()))?;
+        let config = configured(&descriptor, plugin.spec.config.as_ref())?;
+        let revision = ActivePlugin {
+            name: name.to_owned(),
+            digest: supplied.digest.to_string(),
+            grants,
+            account: plugin.spec.service_account_ref.clone(),
+            config,
+            allowed_namespaces: plugin.spec.allowed_owners.clone().unwrap_or_default().namespaces,
+            descriptor,
+        };
+        if let Some(conflict) = describe::conflicts(&self.active.current().plugins, &revision).filter(Conflict::prevents_activation) {
+            let reason = match conflict {
+                Conflict::Kind { .. } => "KindConflict",
+                Conflict::UnsealProvider { .. } => "UnsealProviderConflict",
+                Conflict::Component { .. } => "ComponentConflict",
+            };
+            return Err(Setback { transient: true, ..refused(reason, conflict.to_string()) });
+        }
+        if *self.leading.borrow() {
+            install::kinds(&self.cluster, name, &revision.descriptor.kinds).await?;
+        }
+        progress.passed(Stage::PermissionsGranted, "Granted", "what the plugin asks for is granted");
+        self.announce(progress, &revision, &supplied);
+        let version = revision.descriptor.version.clone();
+        if let Some(before) = self.active.activate(revision, module) {
+            self.metrics.deactivated(name, &before.descriptor.version);
+        }
+        self.metrics.activated(name, &version);
+        info!(plugin = name, digest = %supplied.digest, %version, "active");
+        Ok(())
+    }
+
+    /// Compiles on a thread of its own: plugins that are loaded at the same time compile in parallel, and nobody else waits.
+    async fn load(&self, spec: &PluginSpec, supplied: &Supplied) -> Result<(Module, Descriptor), Setback> {
+        let limits = CallLimits::from_spec(&spec.limits).map_err(|error| loaded("InvalidLimits", error.to_string()))?;
+        let sandbox = self.sandbox.clone();
+        let digest = supplied.component.digest().to_string();
+        let component = TrustedComponent::verified(supplied.component.bytes().to_vec(), &digest, supplied.verified_by.clone())
+            .map_err(|error| loaded(error.reason(), error.to_string()))?;
+        let outcome = tokio::task::spawn_blocking(move || {
+            let module = sandbox.load(&component, limits).map_err(|error| loaded(error.reason(), error.to_string()))?;
+            let descriptor = module.describe().map_err(|error| loaded(error.reason(), error.to_string()))?;
+            Ok((module, descriptor))
+        });
+        outcome.await.map_err(|error| loaded("LoadInterrupted", error.to_string()))?
+    }
+
+    fn announce(&self, progress: &mut Progress, revision: &ActivePlugin, supplied: &Supplied) {
+        let descriptor = &revision.descriptor;
+        let status = progress.status();
+        status.active = Some(Revision {
+            digest: revision.digest.clone(),
+            version: descriptor.version.clone(),
+            verified_by: supplied.verified_by.clone(),
+            loaded_at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+            // A component that imports anything does not load.
+            imports: Vec::new(),
+            size_bytes: supplied.component.bytes().len() as u64,
+        });
+        status.components = descriptor.components.iter().map(|component| component.name.clone()).collect();
+        status.unseal_providers =
+            descriptor.unseal_providers.iter().flat_map(|provider| [&provider.name].into_iter().chain(&provider.aliases)).cloned().collect();
+        status.kinds = descriptor.kinds.iter().map(|kind| install::name(&kind.crd)).collect();
+    }
+
+    fn withdraw(&self, name: &str) {
+        if let Some(before) = self.active.withdraw(name) {
+            self.metrics.deactivated(name, &before.descriptor.version);
+            info!(plugin = name, "withdrawn; owners keep what it made");
+        }
+        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
+    }
+
+    fn remember(&self, name: &str, digest: Digest, inputs: String) {
+        let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        memory.insert(name.to_owned(), Memory { resolved: (digest, Instant::now()), inputs });
+    }
+
+    fn policies(&self) -> Vec<(String, PluginPolicySpec)> {
+        let mut policies: Vec<_> = self
+            .policies
+            .state()
+            .into_iter()
+            .map(|policy| (policy.metadata.name.clone().unwrap_or_default(), policy.spec.clone()))
+            .collect();
+        policies.sort_by(|a, b| a.0.cmp(&b.0));
+        policies
+    }
+}
+
+/// `Plugin.spec.config` with the defaults of the plugin's own schema, if it passes that.
+fn configured(descriptor: &Descriptor, config: Option<&serde_json::Value>) -> Result<serde_json::Value, Setback> {
+    let unfit = |message: String| refused("ConfigInvalid", format!("spec.config does not fit the plugin's schema: {message}"));
+    let config = config.cloned().unwrap_or_else(|| serde_json::json!({}));
+    let schema = descriptor.config_schema.as_ref();
+    let config = completed(schema, Cow::Owned(config)).map_err(|error| unfit(error.to_string()))?;
+    if let Some(schema) = schema {
+        let schema = Schema::compile(schema).map_err(|error| unfit(error.to_string()))?;
+        if let Some(misfit) = schema.misfits(&config).first() {
+            return Err(unfit(format!("{misfit:?}")));
+        }
+    }
+    Ok(config)
+}
+
+enum Resolution {
+    /// What is active is what is meant.
+    Unchanged,
+    /// This is meant.
+    Digest(Digest, banhbaoring_artifact::Source),
+}
+
+fn fingerprint(spec: &PluginSpec, policies: &[(String, PluginPolicySpec)]) -> String {
+    let matching: Vec<_> = policy::matching(&spec.source.oci.url, policies);
+    banhbaoring_pipeline::json::hash(&serde_json::json!({"spec": spec, "policies": matching}))
+}
+
+fn interval(spec: &PluginSpec) -> Duration {
+    parse_duration(&spec.source.oci.interval).unwrap_or(INTERVAL).max(Duration::from_secs(1))
+}
+
+/// `1h30m10s`, as the schema of `interval` allows.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut seconds = 0_u64;
+    let mut number = String::new();
+    for character in text.chars() {
+        if character.is_ascii_digit() {
+            number.push(character);
+            continue;
+        }
+        let factor = match character {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
+        number.clear();
+    }
+    number.is_empty().then(|| Duration::from_secs(seconds))
+}
+
+fn loaded(reason: &'static str, message: String) -> Setback {
+    Setback { stage: Stage::Loaded, reason, message, transient: false }
+}
+
+fn refused(reason: &'static str, message: String) -> Setback {
+    Setback { stage: Stage::PermissionsGranted, reason, message, transient: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_the_schema_allows_them() {
+        assert_eq!(parse_duration("10m"), Some(Duration::from_secs(600)));
+        assert_eq!(parse_duration("1h30m10s"), Some(Duration::from_secs(5410)));
+        assert_eq!(parse_duration("10"), None);
+        assert_eq!(parse_duration("9999999999999999999s"), None);
+        assert_eq!(parse_duration("s"), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! What is remembered of an owner between two reconciles: its inventory as last written (so that a steady owner reads nothing of its own),
+//! what it waits for, how often it failed. Losing it costs a read, never correctness.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use banhbaoring_cluster::StoredInventory;
+
+/// First wait after a failure; doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait after failures.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// What is remembered of one owner.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Memory {
+    /// As last read or written.
+    pub(super) inventory: Option<StoredInventory>,
+    /// `secret/key` whose hashes are asked for.
+    pub(super) wanted_material: BTreeSet<String>,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// Components that had metrics, so that their series go with the owner.
+    pub(super) components: Vec<String>,
+}
+
+impl Memory {
+    /// How long to wait after one more failure, spread so that owners that failed together do not come back together.
+    pub(super) fn next_wait(&mut self, seed: &str) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let doubled = FIRST_WAIT.saturating_mul(1 << self.failures.min(12).saturating_sub(1)).min(LONGEST_WAIT);
+        let spread = seed.bytes().fold(u32::from(self.failures as u8), |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        doubled.mul_f64(0.75 + f64::from(spread % 100) / 200.0)
+    }
+}
+
+/// Memories by uid.
+#[derive(Debug, Default)]
+pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
+
+impl Memories {
+    /// Takes out what is known; put it back with [`Memories::keep`]. One owner is reconciled by one task at a time.
+    pub(super) fn take(&self, uid: &str) -> Memory {
+        self.lock().remove(uid).unwrap_or_default()
+    }
+
+    /// Remembers.
+    pub(super) fn keep(&self, uid: &str, memory: Memory) {
+        self.lock().insert(uid.to_owned(), memory);
+    }
+
+    /// Forgets; returns what was known.
+    pub(super) fn forget(&self, uid: &str) -> Option<Memory> {
+        self.lock().remove(uid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_limit() {
+        let mut memory = Memory::default();
+        let waits: Vec<Duration> = (0..40).map(|_| memory.next_wait("uid")).collect();
+        assert!(waits[0] < Duration::from_secs(1));
+        assert!(waits[3] > waits[0]);
+        assert!(waits.iter().all(|wait| *wait <= LONGEST_WAIT.mul_f64(1.3)));
+        assert!(waits[39] >= LONGEST_WAIT.mul_f64(0.7));
+    }
+}

@@ -1,0 +1,60 @@
+//! Owners: the custom resources that plugins serve. One controller per kind (`kinds`, `controller`), one reconcile for all of them
+//! (`reconcile`): the eight steps of `design/architecture.md`, by name.
+
+mod controller;
+mod effects;
+mod kinds;
+mod memory;
+mod reconcile;
+mod removal;
+
+use std::sync::Arc;
+
+use banhbaoring_cluster::Cluster;
+use banhbaoring_pipeline::contract::HostIdentity;
+use banhbaoring_pipeline::memo::Memo;
+use kube::runtime::events::Recorder;
+
+pub use kinds::{OwnerKind, run};
+use memory::Memories;
+
+use crate::active::ActivePlugins;
+use crate::metrics::Metrics;
+
+/// What all reconciles share.
+pub struct Owners {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// What serves.
+    pub active: Arc<ActivePlugins>,
+    /// Remembered answers.
+    pub memo: Arc<Memo>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Events, with the host's own account.
+    pub recorder: Recorder,
+    /// The host, as plugins may name it.
+    pub host: HostIdentity,
+    /// DNS domain of the cluster.
+    pub cluster_domain: String,
+    /// Owners of a kind that are reconciled at the same time.
+    pub concurrency: u16,
+    memories: Memories,
+}
+
+impl Owners {
+    /// What all reconciles share.
+    #[allow(clippy::too_many_arguments, reason = "wiring: every part is named once, here")]
+    pub fn new(
+        cluster: Cluster,
+        active: Arc<ActivePlugins>,
+        memo: Arc<Memo>,
+        metrics: Arc<Metrics>,
+        recorder: Recorder,
+        host: HostIdentity,
+        cluster_domain: String,
+        concurrency: u16,
+    ) -> Self {
+        Self { cluster, active, memo, metrics, recorder, host, cluster_domain, concurrency, memories: Memories::default() }
+    }
+}

@@ -1,0 +1,223 @@
+//! Start and end of the process: loads plugins while standing by, leads when it is its turn, gives everything back when told to stop.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use banhbaoring_artifact::{ContentStore, SourceError};
+use banhbaoring_cluster::Cluster;
+use banhbaoring_pipeline::contract::HostIdentity;
+use banhbaoring_pipeline::memo::Memo;
+use banhbaoring_sandbox::{CacheError, CacheKey, CodeCache, EngineError, EngineSettings, Sandbox};
+use kube::Config;
+use kube::runtime::events::{Recorder, Reporter};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::active::ActivePlugins;
+use crate::health::{self, Health};
+use crate::leader::{Election, LeaderError};
+use crate::lifecycle::{Lifecycle, LifecycleOptions};
+use crate::metrics::Metrics;
+use crate::owners::{self, Owners};
+
+/// Name of the Lease.
+const LEASE: &str = "banhbaoring-operator";
+
+/// How the operator is run.
+pub struct RunOptions {
+    /// The cluster.
+    pub config: Config,
+    /// The host's own namespace: inventories and the Lease live there.
+    pub host_namespace: String,
+    /// The host's own account.
+    pub service_account: String,
+    /// This replica's name in the election.
+    pub identity: String,
+    /// Address of metrics and health.
+    pub listen: SocketAddr,
+    /// Directory of verified artifacts and compiled code.
+    pub data: PathBuf,
+    /// File with the key that compiled code is authenticated with.
+    pub cache_key: PathBuf,
+    /// DNS domain of the cluster.
+    pub cluster_domain: String,
+    /// Plain http to any registry whose Plugin asks for it.
+    pub allow_insecure_registries: bool,
+    /// Owners of a kind that are reconciled at the same time.
+    pub concurrency: u16,
+}
+
+/// Why the operator could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No client.
+    #[error("the cluster cannot be reached: {0}")]
+    Client(#[from] banhbaoring_cluster::client::ClientError),
+    /// No content store.
+    #[error("the data directory cannot be used: {0}")]
+    Store(#[from] SourceError),
+    /// No cache.
+    #[error("the cache of compiled code cannot be used: {0}")]
+    Cache(#[from] CacheError),
+    /// No key for the cache.
+    #[error("the key of the cache of compiled code cannot be read from or made at {path} ({source}); name another place with --cache-key", path = path.display())]
+    CacheKey {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The address is taken.
+    #[error("{address} cannot be listened on: {source}; choose another with --listen")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Signals cannot be handled.
+    #[error("signals cannot be handled: {0}")]
+    Signal(#[source] std::io::Error),
+    /// It no longer leads: the process ends, so that nothing of it goes on.
+    #[error(transparent)]
+    Leader(#[from] LeaderError),
+}
+
+/// Runs until SIGTERM or SIGINT, or until this replica loses the lead.
+///
+/// # Errors
+/// It could not start, or no longer leads.
+pub async fn run(options: RunOptions) -> Result<(), RunError> {
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let clients = banhbaoring_cluster::Clients::connect(options.config.clone())?;
+    let cluster = Cluster::with_clients(clients, &options.host_namespace);
+    let host = cluster.clients.host().clone();
+    let metrics = Arc::new(Metrics::default());
+    let active = Arc::new(ActivePlugins::default());
+    let health = Health::default();
+    let listener = health::bind(options.listen).await.map_err(|source| RunError::Listen { address: options.listen, source })?;
+    if let Ok(address) = listener.local_addr() {
+        info!(%address, "metrics and health");
+    }
+    let server = tokio::spawn(health::serve(listener, metrics.clone(), health.clone(), stop.clone()));
+
+    let (leading, leads) = watch::channel(false);
+    let (loaded, mut is_loaded) = watch::channel(false);
+    let lifecycle = tokio::spawn(Lifecycle::run(
+        LifecycleOptions {
+            cluster: cluster.clone(),
+            store: ContentStore::open(options.data.join("artifacts"))?,
+            sandbox: sandbox(&options)?,
+            insecure_anywhere: options.allow_insecure_registries,
+        },
+        active.clone(),
+        metrics.clone(),
+        leads,
+        loaded,
+        stop.clone(),
+    ));
+    let until_loaded = async {
+        let _ = is_loaded.wait_for(|loaded| *loaded).await;
+        health.set_ready(true);
+    };
+    let mut election = Election::new(host.clone(), &options.host_namespace, LEASE, &options.identity);
+    // Ready once loaded, leading or not; only who is loaded takes part in the election.
+    tokio::select! {
+        () = async { until_loaded.await; election.acquire().await; } => {}
+        () = stop.cancelled() => return finish(server, lifecycle).await,
+    }
+    leading.send_replace(true);
+    metrics.leads(true);
+    let reporter = Reporter { controller: "banhbaoring".to_owned(), instance: Some(options.identity.clone()) };
+    let owners = Arc::new(Owners::new(
+        cluster,
+        active,
+        Arc::new(Memo::default()),
+        metrics.clone(),
+        Recorder::new(host, reporter),
+        HostIdentity { namespace: options.host_namespace.clone(), service_account: options.service_account.clone(), ..HostIdentity::default() },
+        options.cluster_domain.clone(),
+        options.concurrency,
+    ));
+    let leading_ends = CancellationToken::new();
+    let kinds = tokio::spawn(owners::run(owners, leading_ends.clone()));
+    let lost = tokio::select! {
+        lost = election.hold() => Some(lost),
+        () = stop.cancelled() => None,
+    };
+    metrics.leads(false);
+    match lost {
+        // Another may lead already: nothing of this process may go on, not even what is under way.
+        Some(lost) => Err(lost.into()),
+        None => {
+            leading_ends.cancel();
+            if kinds.await.is_err() {
+                warn!("the controllers did not end by themselves");
+            }
+            election.release().await;
+            finish(server, lifecycle).await
+        }
+    }
+}
+
+async fn finish(
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    lifecycle: tokio::task::JoinHandle<()>,
+) -> Result<(), RunError> {
+    let (server, lifecycle) = tokio::join!(server, lifecycle);
+    if !matches!(server, Ok(Ok(()))) || lifecycle.is_err() {
+        warn!("a part of the process did not end by itself");
+    }
+    info!("stopped");
+    Ok(())
+}
+
+fn sandbox(options: &RunOptions) -> Result<Sandbox, RunError> {
+    let key = cache_key(&options.cache_key).map_err(|source| RunError::CacheKey { path: options.cache_key.clone(), source })?;
+    let cache = CodeCache::open(&options.data.join("compiled"), key)?;
+    Ok(Sandbox::new(EngineSettings::default(), Some(cache))?)
+}
+
+/// The key, made at the first start. It lies outside the data directory: who can write compiled code must not be able to authenticate it.
+fn cache_key(path: &Path) -> std::io::Result<CacheKey> {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut key = [0_u8; 32];
+    match std::fs::File::open(path) {
+        Ok(mut file) => {
+            file.read_exact(&mut key)?;
+            return Ok(CacheKey::new(key));
+        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(&key)?;
+    Ok(CacheKey::new(key))
+}
+
+fn stop_on_signal(stop: CancellationToken) -> Result<(), RunError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("asked to stop");
+        stop.cancel();
+    });
+    Ok(())
+}
