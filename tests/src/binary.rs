@@ -30,8 +30,7 @@ impl Banhbaoring {
     /// # Errors
     /// It was not built.
     pub fn find() -> Result<Self> {
-        let path = std::env::var_os("BANHBAORING_BINARY")
-            .map_or_else(|| workspace_root().join("target/debug/banhbaoring"), PathBuf::from);
+        let path = std::env::var_os("BANHBAORING_BINARY").map_or_else(|| workspace_root().join("target/debug/banhbaoring"), PathBuf::from);
         if !path.is_file() {
             bail!("expected the binary at {}; run `cargo build -p banhbaoring-cli`", path.display());
         }

@@ -52,7 +52,8 @@ impl Operator {
             "--cache-key".to_owned(),
             path("cache.key"),
         ];
-        let server = Launch::program("operator", binary.path(), scratch.path()).args(arguments).env("BANHBAORING_LOG", "info,kube=warn").start()?;
+        let server =
+            Launch::program("operator", binary.path(), scratch.path()).args(arguments).env("BANHBAORING_LOG", "info,kube=warn").start()?;
         Ok(Self { server, scratch })
     }
 

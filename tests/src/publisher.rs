@@ -83,9 +83,8 @@ impl Publisher {
     pub async fn manifests(&self, name: &str, tag: &str, account_namespace: &str) -> Result<String> {
         let reference = format!("{}:{tag}", self.repository(name));
         let key = self.public_key().display().to_string();
-        let arguments = [
-            "plugin", "inspect", &reference, "--insecure", "-o", "manifests", "--account-namespace", account_namespace, "--key", &key,
-        ];
+        let arguments =
+            ["plugin", "inspect", &reference, "--insecure", "-o", "manifests", "--account-namespace", account_namespace, "--key", &key];
         self.binary.succeed(&arguments, &[]).await
     }
 }

@@ -1,10 +1,7 @@
 //! The resources of the host itself, group `plugins.banhbaoring.io/v1alpha1`: [`Plugin`], [`PluginPolicy`] and [`Inventory`].
 //!
 //! Types, schemas, CEL rules and the names of conditions and reasons live here. No I/O, no client, no knowledge of any product.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod condition;
 pub mod grants;

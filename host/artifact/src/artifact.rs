@@ -268,8 +268,8 @@ fn shape(bytes: &[u8], digest: &Digest) -> Result<(OciImageManifest, Named, Name
         expected,
         found: found.chars().take(200).collect(),
     };
-    let manifest: OciImageManifest = serde_json::from_slice(bytes)
-        .map_err(|error| wrong("an OCI image manifest", &format!("something else ({error})")))?;
+    let manifest: OciImageManifest =
+        serde_json::from_slice(bytes).map_err(|error| wrong("an OCI image manifest", &format!("something else ({error})")))?;
     if manifest.schema_version != 2 {
         return Err(wrong("schemaVersion 2", &manifest.schema_version.to_string()));
     }
@@ -300,8 +300,8 @@ fn read_config(bytes: &[u8], layer: &Digest, digest: &Digest) -> Result<WasmConf
         expected,
         found: found.chars().take(200).collect(),
     };
-    let config: WasmConfig = serde_json::from_slice(bytes)
-        .map_err(|error| wrong("a config as the CNCF wasm artifact has it", error.to_string()))?;
+    let config: WasmConfig =
+        serde_json::from_slice(bytes).map_err(|error| wrong("a config as the CNCF wasm artifact has it", error.to_string()))?;
     if config.architecture != WASM_ARCHITECTURE {
         return Err(wrong("architecture wasm", config.architecture));
     }

@@ -91,12 +91,7 @@ impl ContentStore {
             write_whole(&blob_path(&self.root, &digest), bytes.to_vec()).await?;
             blobs.push(digest);
         }
-        let record = Record {
-            version: RECORD_VERSION,
-            origin: artifact.origin(),
-            material: artifact.material().clone(),
-            blobs,
-        };
+        let record = Record { version: RECORD_VERSION, origin: artifact.origin(), material: artifact.material().clone(), blobs };
         let path = self.record_path(&artifact.digest());
         let encoded = serde_json::to_vec(&record).map_err(|e| SourceError::file(&path, "written", &e.into()))?;
         // Last, so that a record never names blobs that are not there yet.
@@ -109,10 +104,7 @@ impl ContentStore {
     /// It is not in the store, or a file was damaged.
     pub async fn load(&self, digest: &Digest, limits: Limits) -> Result<Artifact<Fetched>, ArtifactError> {
         let record = self.record(digest).await?;
-        let missing = || SourceError::NotFound {
-            place: self.root.display().to_string(),
-            what: format!("the artifact {digest}"),
-        };
+        let missing = || SourceError::NotFound { place: self.root.display().to_string(), what: format!("the artifact {digest}") };
         let record = record.ok_or_else(missing)?;
         let source = Source::stored(Stored { root: self.root.clone(), record });
         Artifact::fetch(&source, digest, limits).await

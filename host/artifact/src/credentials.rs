@@ -19,7 +19,9 @@ const MAX_ENTRIES: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
     /// Not the JSON that the Secret's type promises.
-    #[error("the pull secret's {form} is not readable: expected {expected}, found an error at line {line} column {column}; recreate it with `kubectl create secret docker-registry`")]
+    #[error(
+        "the pull secret's {form} is not readable: expected {expected}, found an error at line {line} column {column}; recreate it with `kubectl create secret docker-registry`"
+    )]
     Malformed {
         /// The key of the Secret.
         form: &'static str,
@@ -171,11 +173,7 @@ impl Credentials {
     }
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(
-    bytes: &[u8],
-    form: &'static str,
-    expected: &'static str,
-) -> Result<T, CredentialsError> {
+fn parse<T: for<'de> Deserialize<'de>>(bytes: &[u8], form: &'static str, expected: &'static str) -> Result<T, CredentialsError> {
     if bytes.len() > MAX_BYTES {
         return Err(CredentialsError::TooLarge { form });
     }
@@ -248,8 +246,7 @@ fn wildcard(pattern: &str, host: &str) -> bool {
         return false;
     }
     let (pattern_labels, host_labels): (Vec<_>, Vec<_>) = (pattern.split('.').collect(), host.split('.').collect());
-    pattern_labels.len() == host_labels.len()
-        && pattern_labels.iter().zip(&host_labels).all(|(p, h)| *p == "*" || p == h)
+    pattern_labels.len() == host_labels.len() && pattern_labels.iter().zip(&host_labels).all(|(p, h)| *p == "*" || p == h)
 }
 
 fn path_covers(prefix: &str, path: &str) -> bool {

@@ -12,10 +12,7 @@
 //!
 //! Nothing here knows Kubernetes, compiles a component, or decides which authorities are required.
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod artifact;
 mod content;
@@ -37,7 +34,6 @@ pub use reference::{Digest, Reference, ReferenceError, Repository, Selector, Tag
 pub use sign::{KeyFileError, SignError, SigningKey, sign};
 pub use source::{RegistryOptions, RetryPolicy, Source, SourceError, Transport};
 pub use verify::{
-    Authority, AuthorityKind, Form, Identity, KeyError, Mode, Rejected, Rejection, Requirement, Verification,
-    VerifiedBy, VerifyError,
+    Authority, AuthorityKind, Form, Identity, KeyError, Mode, Rejected, Rejection, Requirement, Verification, VerifiedBy, VerifyError,
 };
 pub use version_range::VersionRange;

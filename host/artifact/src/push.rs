@@ -5,9 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use oci_client::annotations::{
-    ORG_OPENCONTAINERS_IMAGE_CREATED, ORG_OPENCONTAINERS_IMAGE_TITLE, ORG_OPENCONTAINERS_IMAGE_VERSION,
-};
+use oci_client::annotations::{ORG_OPENCONTAINERS_IMAGE_CREATED, ORG_OPENCONTAINERS_IMAGE_TITLE, ORG_OPENCONTAINERS_IMAGE_VERSION};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest};
 use oci_wasm::{WASM_LAYER_MEDIA_TYPE, WASM_MANIFEST_CONFIG_MEDIA_TYPE, WasmConfig};
 
@@ -72,16 +70,13 @@ impl Package {
 /// # Errors
 /// The bytes are no component, or the target refused.
 pub async fn push(target: &Source, package: &Package, tag: Option<&Tag>) -> Result<Digest, PushError> {
-    let wrong = |found: String| PushError::NotAComponent {
-        title: package.title.clone(),
-        found: found.chars().take(200).collect(),
-    };
+    let wrong = |found: String| PushError::NotAComponent { title: package.title.clone(), found: found.chars().take(200).collect() };
     // A module would be accepted by the reader below only to be refused at load.
     if package.component.get(4..8) != Some(&[0x0d, 0x00, 0x01, 0x00]) {
         return Err(wrong("no component header".to_owned()));
     }
-    let (mut config, _) = WasmConfig::from_raw_component(package.component.clone(), package.author.clone())
-        .map_err(|error| wrong(error.to_string()))?;
+    let (mut config, _) =
+        WasmConfig::from_raw_component(package.component.clone(), package.author.clone()).map_err(|error| wrong(error.to_string()))?;
     config.created = package.created;
     let config = serde_json::to_vec(&config).map_err(|error| wrong(error.to_string()))?;
 

@@ -25,7 +25,9 @@ pub enum ReferenceError {
         found: String,
     },
     /// The text is not `sha256:` followed by 64 lower-case hexadecimal digits.
-    #[error("{input:?} is not a digest: expected sha256: and 64 lower-case hexadecimal digits; copy the digest that the registry or `plugin push` printed")]
+    #[error(
+        "{input:?} is not a digest: expected sha256: and 64 lower-case hexadecimal digits; copy the digest that the registry or `plugin push` printed"
+    )]
     Digest {
         /// What was given, cut to 200 characters.
         input: String,
@@ -37,7 +39,9 @@ pub enum ReferenceError {
         input: String,
     },
     /// The text is not a version range.
-    #[error("{input:?} is not a version range: {found}; expected for example 1.2.3, 1.x, ~1.2, ^1.2, \">=1.0.0 <2.0.0\" or ranges joined by ||")]
+    #[error(
+        "{input:?} is not a version range: {found}; expected for example 1.2.3, 1.x, ~1.2, ^1.2, \">=1.0.0 <2.0.0\" or ranges joined by ||"
+    )]
     Range {
         /// What was given, cut to 200 characters.
         input: String,
@@ -230,9 +234,7 @@ fn is_registry(host: &str) -> bool {
     let plain = !host.is_empty()
         && host.len() <= 255
         && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'));
-    plain
-        && url::Url::parse(&format!("https://{host}/"))
-            .is_ok_and(|url| url.host().is_some() && url.path() == "/" && !host.ends_with(':'))
+    plain && url::Url::parse(&format!("https://{host}/")).is_ok_and(|url| url.host().is_some() && url.path() == "/" && !host.ends_with(':'))
 }
 
 fn is_path_component(component: &str) -> bool {
@@ -340,10 +342,26 @@ mod tests {
     #[test]
     fn malformed_references_are_refused() {
         for bad in [
-            "", "oci://", "oci://host", "oci://host/", "https://host/path", "oci://host/UPPER", "oci://host/a//b",
-            "oci://host/a/../b", "oci://user@host/a", "oci://host:/a", "oci://ho st/a", "oci://host/a:", "oci://host/a:-x",
-            "oci://host/a@sha256:123", "oci://host/a@sha512:00", "oci://host/a:b:c", "oci://host?x/a", "oci://host/a?b",
-            "oci://[::1/a", "oci://host/.a",
+            "",
+            "oci://",
+            "oci://host",
+            "oci://host/",
+            "https://host/path",
+            "oci://host/UPPER",
+            "oci://host/a//b",
+            "oci://host/a/../b",
+            "oci://user@host/a",
+            "oci://host:/a",
+            "oci://ho st/a",
+            "oci://host/a:",
+            "oci://host/a:-x",
+            "oci://host/a@sha256:123",
+            "oci://host/a@sha512:00",
+            "oci://host/a:b:c",
+            "oci://host?x/a",
+            "oci://host/a?b",
+            "oci://[::1/a",
+            "oci://host/.a",
         ] {
             assert!(bad.parse::<Reference>().is_err(), "{bad:?} was accepted");
         }

@@ -91,9 +91,7 @@ mod tests {
     #[test]
     fn ranges_read_as_flux_reads_them() {
         let tags = ["latest", "v1.0.0", "1.2.3", "1.2.9", "1.3.0", "2.0.0", "2.1.0-rc.1", "3.0.0_build.5", "sha256-ab"];
-        let pick = |range: &str| {
-            range.parse::<VersionRange>().unwrap().highest(tags).map(|(tag, _)| tag.to_string()).unwrap_or_default()
-        };
+        let pick = |range: &str| range.parse::<VersionRange>().unwrap().highest(tags).map(|(tag, _)| tag.to_string()).unwrap_or_default();
         assert_eq!(pick("1.2.3"), "1.2.3");
         assert_eq!(pick("1.2"), "1.2.9");
         assert_eq!(pick("1.x"), "1.3.0");

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use banhbaoring_api::Grants;
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_artifact::{
-    Artifact, Authority, AuthorityKind, Credentials, Limits, Mode, Reference, RegistryOptions, Requirement, Selector, Source, Tag, Transport,
-    Verification,
+    Artifact, Authority, AuthorityKind, Credentials, Limits, Mode, Reference, RegistryOptions, Requirement, Selector, Source, Tag,
+    Transport, Verification,
 };
 use banhbaoring_pipeline::{ActivePlugin, PluginSet};
 use banhbaoring_sandbox::{CallLimits, EngineSettings, Module, Modules, Sandbox, TrustedComponent};

@@ -143,7 +143,11 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         Arc::new(Memo::default()),
         metrics.clone(),
         Recorder::new(host, reporter),
-        HostIdentity { namespace: options.host_namespace.clone(), service_account: options.service_account.clone(), ..HostIdentity::default() },
+        HostIdentity {
+            namespace: options.host_namespace.clone(),
+            service_account: options.service_account.clone(),
+            ..HostIdentity::default()
+        },
         options.cluster_domain.clone(),
         options.concurrency,
     ));
@@ -168,10 +172,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
 }
 
-async fn finish(
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
-    lifecycle: tokio::task::JoinHandle<()>,
-) -> Result<(), RunError> {
+async fn finish(server: tokio::task::JoinHandle<std::io::Result<()>>, lifecycle: tokio::task::JoinHandle<()>) -> Result<(), RunError> {
     let (server, lifecycle) = tokio::join!(server, lifecycle);
     if !matches!(server, Ok(Ok(()))) || lifecycle.is_err() {
         warn!("a part of the process did not end by itself");

@@ -107,11 +107,7 @@ const BUILTIN: &[Group] = &[
     ("autoscaling/v2", true, &[("HorizontalPodAutoscaler", "horizontalpodautoscalers")]),
     ("policy/v1", true, &[("PodDisruptionBudget", "poddisruptionbudgets")]),
     ("networking.k8s.io/v1", true, &[("Ingress", "ingresses"), ("NetworkPolicy", "networkpolicies")]),
-    (
-        "networking.k8s.io/v1",
-        false,
-        &[("IngressClass", "ingressclasses"), ("IPAddress", "ipaddresses"), ("ServiceCIDR", "servicecidrs")],
-    ),
+    ("networking.k8s.io/v1", false, &[("IngressClass", "ingressclasses"), ("IPAddress", "ipaddresses"), ("ServiceCIDR", "servicecidrs")]),
     ("rbac.authorization.k8s.io/v1", true, &[("Role", "roles"), ("RoleBinding", "rolebindings")]),
     ("rbac.authorization.k8s.io/v1", false, &[("ClusterRole", "clusterroles"), ("ClusterRoleBinding", "clusterrolebindings")]),
     ("coordination.k8s.io/v1", true, &[("Lease", "leases")]),

@@ -11,10 +11,7 @@
 //! act (cluster)   → Results
 //! report   → Report       status, phase, conditions, events                       report
 //! ```
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod admit;
 pub mod config;

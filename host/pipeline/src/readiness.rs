@@ -12,8 +12,16 @@ pub fn needs_whole_object(api_version: &str, kind: &str) -> bool {
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
     match group {
         "" => matches!(kind, "Pod" | "Service" | "PersistentVolumeClaim" | "ReplicationController" | "Namespace"),
-        "rbac.authorization.k8s.io" | "networking.k8s.io" | "storage.k8s.io" | "scheduling.k8s.io" | "coordination.k8s.io"
-        | "admissionregistration.k8s.io" | "policy" | "autoscaling" | "discovery.k8s.io" | "events.k8s.io" => false,
+        "rbac.authorization.k8s.io"
+        | "networking.k8s.io"
+        | "storage.k8s.io"
+        | "scheduling.k8s.io"
+        | "coordination.k8s.io"
+        | "admissionregistration.k8s.io"
+        | "policy"
+        | "autoscaling"
+        | "discovery.k8s.io"
+        | "events.k8s.io" => false,
         _ => true,
     }
 }
@@ -74,11 +82,7 @@ fn is_stale(object: &Value) -> bool {
 }
 
 fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
-    object
-        .pointer("/status/conditions")?
-        .as_array()?
-        .iter()
-        .find(|condition| condition.get("type").and_then(Value::as_str) == Some(type_))
+    object.pointer("/status/conditions")?.as_array()?.iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(type_))
 }
 
 fn condition_holds(object: &Value, type_: &str) -> bool {
@@ -172,9 +176,7 @@ fn job(object: &Value) -> Readiness {
 fn pod(object: &Value) -> Readiness {
     match text(object, "/status/phase") {
         Some("Succeeded") => ready(),
-        Some("Failed") => {
-            failed(text(object, "/status/reason").unwrap_or("Failed"), text(object, "/status/message").unwrap_or_default())
-        }
+        Some("Failed") => failed(text(object, "/status/reason").unwrap_or("Failed"), text(object, "/status/message").unwrap_or_default()),
         _ if condition_holds(object, "Ready") => ready(),
         _ => progressing("NotReady", "the pod is not ready"),
     }
@@ -274,7 +276,12 @@ mod tests {
 
     #[test]
     fn readiness_never_panics_on_odd_shapes() {
-        for object in [json!(null), json!([]), json!({"apiVersion": 3, "kind": []}), json!({"apiVersion": "apps/v1", "kind": "Deployment", "status": "x"})] {
+        for object in [
+            json!(null),
+            json!([]),
+            json!({"apiVersion": 3, "kind": []}),
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "status": "x"}),
+        ] {
             let _ = readiness(&object);
         }
     }

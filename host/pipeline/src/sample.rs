@@ -9,8 +9,8 @@ use banhbaoring_api::plugin::NamespacedName;
 use serde_json::json;
 
 use crate::contract::{
-    ComponentDescriptor, Criticality, Dependency, Descriptor, Failure, Gate, Json, Object, ObjectReference, ReadinessState, Request, Response, Seal,
-    SealCredentials, SealRequest, State, UnsealProviderDescriptor,
+    ComponentDescriptor, Criticality, Dependency, Descriptor, Failure, Gate, Json, Object, ObjectReference, ReadinessState, Request,
+    Response, Seal, SealCredentials, SealRequest, State, UnsealProviderDescriptor,
 };
 use crate::observation::{Observation, ObservedChild, Owner, Readiness};
 use crate::plugins::ActivePlugin;

@@ -34,7 +34,8 @@ fn shuffled(value: &Value, seed: &mut u64) -> String {
                 *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 members.swap(index, (*seed >> 33) as usize % (index + 1));
             }
-            let members: Vec<_> = members.into_iter().map(|(k, v)| format!("{}:\t{}", Value::from(k.as_str()), shuffled(v, seed))).collect();
+            let members: Vec<_> =
+                members.into_iter().map(|(k, v)| format!("{}:\t{}", Value::from(k.as_str()), shuffled(v, seed))).collect();
             format!("{{ {} }}", members.join(" , "))
         }
         scalar => scalar.to_string(),
@@ -47,7 +48,8 @@ fn with_a_duplicate(value: &Value, found: &mut Vec<String>, wrap: &dyn Fn(String
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let wrap_item = |text: String| {
-                    let parts: Vec<_> = items.iter().enumerate().map(|(i, v)| if i == index { text.clone() } else { v.to_string() }).collect();
+                    let parts: Vec<_> =
+                        items.iter().enumerate().map(|(i, v)| if i == index { text.clone() } else { v.to_string() }).collect();
                     wrap(format!("[{}]", parts.join(",")))
                 };
                 with_a_duplicate(item, found, &wrap_item);

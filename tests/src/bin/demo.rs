@@ -52,19 +52,30 @@ async fn show(cluster: &ControlPlane, kubectl: &Kubectl, operator: &Operator, cl
     kubectl.run(&ready).await.context("the plugins did not become ready")?;
     clock.tell("all plugins are resolved, verified, loaded, granted and active");
 
+    let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=30s"];
+    wait::until(Duration::from_secs(30), "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
     let namespace = cluster.namespace("team-a").await?;
     let team = kubectl.in_namespace(&namespace);
     let mut owners = Vec::new();
     for file in OWNERS {
-        let manifest = std::fs::read_to_string(workspace_root().join("examples").join(file)).with_context(|| format!("read examples/{file}"))?;
+        let manifest =
+            std::fs::read_to_string(workspace_root().join("examples").join(file)).with_context(|| format!("read examples/{file}"))?;
         let applied = team.run_with_input(&["apply", "-o", "name", "-f", "-"], &without_namespace(&manifest)).await?;
         println!("\n$ kubectl apply -f examples/{file}\n{}", applied.trim());
-        owners.extend(applied.lines().filter_map(|line| line.split_once('/')).filter(|(kind, _)| kind.starts_with("openbaocluster")).map(|(_, name)| name.to_owned()));
+        owners.extend(
+            applied
+                .lines()
+                .filter_map(|line| line.split_once('/'))
+                .filter(|(kind, _)| kind.starts_with("openbaocluster"))
+                .map(|(_, name)| name.to_owned()),
+        );
     }
     for owner in &owners {
         let trees = wait::until(Duration::from_secs(60), format!("the StatefulSet of {owner}"), async || {
             let found = team.run(&["get", "statefulset", owner, "-o", "jsonpath={.status.observedGeneration}"]).await;
-            found.map_err(|error| error.to_string()).and_then(|text| if text.is_empty() { Err("not observed yet".to_owned()) } else { Ok(text) })
+            found
+                .map_err(|error| error.to_string())
+                .and_then(|text| if text.is_empty() { Err("not observed yet".to_owned()) } else { Ok(text) })
         });
         trees.await?;
         clock.tell(&format!("{owner} is rendered, admitted and applied"));

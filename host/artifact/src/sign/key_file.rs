@@ -127,8 +127,7 @@ impl SigningKey {
             _ => return Err(malformed("scrypt parameters other than N 65536 r 8 p 1")),
         };
         let bytes = |text: &str| STANDARD.decode(text).map_err(|_| malformed("a field that is not base64"));
-        let nonce: [u8; 24] =
-            bytes(&sealed.cipher.nonce)?.try_into().map_err(|_| malformed("a nonce that is not 24 bytes"))?;
+        let nonce: [u8; 24] = bytes(&sealed.cipher.nonce)?.try_into().map_err(|_| malformed("a nonce that is not 24 bytes"))?;
         let cipher = cipher(password, &bytes(&sealed.kdf.salt)?, cost)?;
         let opened = cipher.decrypt(&nonce.into(), bytes(&sealed.ciphertext)?.as_slice()).map_err(|_| KeyFileError::Password)?;
         let document = SecretDocument::try_from(opened).map_err(|_| KeyFileError::Unsupported)?;
@@ -145,15 +144,10 @@ impl SigningKey {
         let (mut salt, mut nonce) = ([0; 32], [0; 24]);
         OsRng.try_fill_bytes(&mut salt).map_err(|error| failed(&error.to_string()))?;
         OsRng.try_fill_bytes(&mut nonce).map_err(|error| failed(&error.to_string()))?;
-        let sealed = cipher(password, &salt, COST)?
-            .encrypt(&nonce.into(), document.as_bytes())
-            .map_err(|_| failed("the cipher refused"))?;
+        let sealed =
+            cipher(password, &salt, COST)?.encrypt(&nonce.into(), document.as_bytes()).map_err(|_| failed("the cipher refused"))?;
         let sealed = Sealed {
-            kdf: Kdf {
-                name: "scrypt".to_owned(),
-                params: KdfParams { n: 1 << COST, r: 8, p: 1 },
-                salt: STANDARD.encode(salt),
-            },
+            kdf: Kdf { name: "scrypt".to_owned(), params: KdfParams { n: 1 << COST, r: 8, p: 1 }, salt: STANDARD.encode(salt) },
             cipher: Cipher { name: "nacl/secretbox".to_owned(), nonce: STANDARD.encode(nonce) },
             ciphertext: STANDARD.encode(sealed),
         };

@@ -50,12 +50,7 @@ impl SignError {
 ///
 /// # Errors
 /// The artifact is not there, or the target refused.
-pub async fn sign(
-    target: &Source,
-    digest: &Digest,
-    key: &SigningKey,
-    created: DateTime<Utc>,
-) -> Result<Digest, SignError> {
+pub async fn sign(target: &Source, digest: &Digest, key: &SigningKey, created: DateTime<Utc>) -> Result<Digest, SignError> {
     let encode = |error: serde_json::Error| SignError::Encode { detail: error.to_string() };
     let subject_size = target.manifest(digest).await?.len();
     let bundle = serde_json::to_vec(&bundle(digest, key)).map_err(encode)?;

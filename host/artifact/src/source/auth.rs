@@ -68,10 +68,7 @@ impl Auth {
     }
 
     fn unauthorized(&self, http: &Http) -> SourceError {
-        SourceError::Unauthorized {
-            registry: http.registry().to_owned(),
-            anonymous: self.credential == Credential::Anonymous,
-        }
+        SourceError::Unauthorized { registry: http.registry().to_owned(), anonymous: self.credential == Credential::Anonymous }
     }
 
     async fn answer(&self, http: &Http, challenge: Challenge, scope: Scope) -> Result<Option<String>, SourceError> {
@@ -83,13 +80,7 @@ impl Auth {
         }
     }
 
-    async fn token(
-        &self,
-        http: &Http,
-        realm: &str,
-        service: Option<&str>,
-        scope: Scope,
-    ) -> Result<Option<String>, SourceError> {
+    async fn token(&self, http: &Http, realm: &str, service: Option<&str>, scope: Scope) -> Result<Option<String>, SourceError> {
         let mut url = Url::parse(realm).map_err(|error| http.malformed("the token realm", error.to_string()))?;
         if url.scheme() != "https" && !http.is_plain() {
             return Err(http.malformed("the token realm", "it is not https, and a password would go there"));
@@ -133,8 +124,8 @@ impl Auth {
             access_token: String,
         }
         // serde's message may quote the token.
-        let granted: Granted = serde_json::from_slice(&answer.body)
-            .map_err(|_| http.malformed("the token server's answer", "it is not JSON with a token"))?;
+        let granted: Granted =
+            serde_json::from_slice(&answer.body).map_err(|_| http.malformed("the token server's answer", "it is not JSON with a token"))?;
         let token = if granted.token.is_empty() { granted.access_token } else { granted.token };
         if token.is_empty() {
             return Err(http.malformed("the token server's answer", "it has no token"));

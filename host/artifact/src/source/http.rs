@@ -96,9 +96,7 @@ impl Http {
                 .map_err(|error| SourceError::Client { registry: registry.clone(), detail: describe(&error) })?;
             builder = builder.tls_certs_merge(roots);
         }
-        let client = builder
-            .build()
-            .map_err(|error| SourceError::Client { registry: registry.clone(), detail: describe(&error) })?;
+        let client = builder.build().map_err(|error| SourceError::Client { registry: registry.clone(), detail: describe(&error) })?;
         Ok(Self { client, base, registry })
     }
 
@@ -218,8 +216,7 @@ fn describe(error: &reqwest::Error) -> String {
         innermost = Some(cause.to_string());
         source = cause.source();
     }
-    let text = innermost.unwrap_or_else(|| {
-        if error.is_redirect() { "refused redirect".to_owned() } else { "the exchange broke off".to_owned() }
-    });
+    let text =
+        innermost.unwrap_or_else(|| if error.is_redirect() { "refused redirect".to_owned() } else { "the exchange broke off".to_owned() });
     text.chars().take(200).collect()
 }

@@ -52,9 +52,8 @@ pub(crate) struct Referrers {
 impl Referrers {
     /// Keeps what may be a signature first, so that unrelated referrers do not use up the bound.
     fn bounded(mut entries: Vec<Descriptor>) -> Self {
-        let is_bundle = |entry: &Descriptor| {
-            entry.artifact_type.as_deref().is_some_and(|kind| kind.starts_with(crate::verify::BUNDLE_PREFIX))
-        };
+        let is_bundle =
+            |entry: &Descriptor| entry.artifact_type.as_deref().is_some_and(|kind| kind.starts_with(crate::verify::BUNDLE_PREFIX));
         entries.sort_by_key(|entry| !is_bundle(entry));
         let cut = entries.len() > MAX_REFERRERS;
         entries.truncate(MAX_REFERRERS);
@@ -97,11 +96,7 @@ impl Source {
     ///
     /// # Errors
     /// Plain http to an address that is not loopback without [`Transport::PlainHttpAnywhere`]; unreadable root certificates.
-    pub fn registry(
-        repository: &Repository,
-        credentials: &Credentials,
-        options: &RegistryOptions,
-    ) -> Result<Self, SourceError> {
+    pub fn registry(repository: &Repository, credentials: &Credentials, options: &RegistryOptions) -> Result<Self, SourceError> {
         let registry = Registry::new(repository.clone(), credentials.of(repository), options)?;
         Ok(Self { kind: Kind::Registry(Arc::new(registry)) })
     }

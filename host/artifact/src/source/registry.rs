@@ -32,11 +32,7 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    pub(super) fn new(
-        repository: Repository,
-        credential: Credential,
-        options: &RegistryOptions,
-    ) -> Result<Self, SourceError> {
+    pub(super) fn new(repository: Repository, credential: Credential, options: &RegistryOptions) -> Result<Self, SourceError> {
         let http = Http::new(&repository, options)?;
         let auth = Auth::new(credential, repository.path());
         Ok(Self { repository, http, auth, retry: options.retry })
@@ -93,8 +89,8 @@ impl Registry {
                 let place = self.repository.to_string();
                 return Err(SourceError::NotFound { place, what: "the repository".to_owned() });
             }
-            let page: Page = serde_json::from_slice(&answer.body)
-                .map_err(|error| self.http.malformed("the list of tags", error.to_string()))?;
+            let page: Page =
+                serde_json::from_slice(&answer.body).map_err(|error| self.http.malformed("the list of tags", error.to_string()))?;
             tags.extend(page.tags.unwrap_or_default());
             if tags.len() > MAX_TAGS {
                 return Err(SourceError::TooLarge { what: "the list of tags".to_owned(), limit: MAX_TAGS as u64 });
@@ -153,8 +149,8 @@ impl Registry {
             #[serde(default)]
             manifests: Option<Vec<Value>>,
         }
-        let index: Index = serde_json::from_slice(index)
-            .map_err(|error| self.http.malformed("the index of referrers", error.to_string()))?;
+        let index: Index =
+            serde_json::from_slice(index).map_err(|error| self.http.malformed("the index of referrers", error.to_string()))?;
         let entries = index.manifests.unwrap_or_default();
         Ok(entries.into_iter().take(MAX_INDEX_ENTRIES + 1).filter_map(|entry| serde_json::from_value(entry).ok()).collect())
     }
@@ -191,12 +187,7 @@ impl Registry {
         Ok(answer.header("oci-subject").is_some())
     }
 
-    pub(super) async fn attach(
-        &self,
-        subject: &Digest,
-        manifest: &[u8],
-        entry: Descriptor,
-    ) -> Result<(), SourceError> {
+    pub(super) async fn attach(&self, subject: &Digest, manifest: &[u8], entry: Descriptor) -> Result<(), SourceError> {
         let noted = self.put_manifest(&entry.digest.to_string(), manifest, &entry.media_type).await?;
         if noted || self.referrers_by_api(subject).await?.is_some() {
             return Ok(());
@@ -255,11 +246,7 @@ impl Registry {
         let target = next.and_then(|part| part.split_once('<')?.1.split_once('>').map(|(target, _)| target));
         let Some(target) = target else { return Ok(None) };
         let url = this.join(target).map_err(|error| self.http.malformed("a Link header", error.to_string()))?;
-        if self.http.is_own(&url) {
-            Ok(Some(url))
-        } else {
-            Err(self.http.malformed("a Link header", "it leads to another host"))
-        }
+        if self.http.is_own(&url) { Ok(Some(url)) } else { Err(self.http.malformed("a Link header", "it leads to another host")) }
     }
 
     async fn retrying<T, F, Fut>(&self, operation: F) -> Result<T, SourceError>

@@ -46,8 +46,7 @@ pub(super) fn check(json: &[u8], key: &TrustedKey, digest: &Digest) -> Result<()
     if envelope.payload_type != PAYLOAD_TYPE {
         return Err(Rejection::NotASignature);
     }
-    let statement: Statement =
-        serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_| Rejection::NotASignature)?;
+    let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_| Rejection::NotASignature)?;
     // First, because cosign's attestations carry an older statement type.
     if statement.predicate_type != PREDICATE_TYPE {
         return Err(Rejection::AttestationOnly);

@@ -23,7 +23,9 @@ pub enum KeyError {
         found: String,
     },
     /// A kind of key that is not taken.
-    #[error("its key is {found}: expected ECDSA P-256 or RSA 2048, 3072 or 4096, because cosign cannot verify its own signatures with others; make a key with `cosign generate-key-pair`")]
+    #[error(
+        "its key is {found}: expected ECDSA P-256 or RSA 2048, 3072 or 4096, because cosign cannot verify its own signatures with others; make a key with `cosign generate-key-pair`"
+    )]
     Unsupported {
         /// The kind of key.
         found: String,
@@ -70,8 +72,7 @@ impl TrustedKey {
         let scheme = match KeyAlgorithm::from_spki(&der) {
             Ok(KeyAlgorithm::EcdsaP256) => {
                 // A point off the curve would be noticed only as a signature that never fits.
-                p256::PublicKey::from_public_key_der(der.as_bytes())
-                    .map_err(|_| malformed("a point that is not on the curve P-256"))?;
+                p256::PublicKey::from_public_key_der(der.as_bytes()).map_err(|_| malformed("a point that is not on the curve P-256"))?;
                 SigningScheme::EcdsaP256Sha256
             }
             Ok(KeyAlgorithm::Rsa) => match modulus_bits(der.as_bytes()) {
@@ -83,8 +84,7 @@ impl TrustedKey {
             Ok(other) => return Err(unsupported(&format!("{other:?}"))),
             Err(error) => return Err(unsupported(&format!("of another kind ({error})"))),
         };
-        let key = VerificationKey::from_spki_with_scheme(&der, scheme)
-            .map_err(|error| malformed(&error.to_string()))?;
+        let key = VerificationKey::from_spki_with_scheme(&der, scheme).map_err(|error| malformed(&error.to_string()))?;
         Ok(Self { key, hint: STANDARD.encode(Sha256::digest(der.as_bytes())) })
     }
 

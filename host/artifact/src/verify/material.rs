@@ -70,9 +70,7 @@ impl Candidate<'_> {
     pub(super) fn check(&self, key: &TrustedKey, digest: &Digest) -> Result<Form, Rejection> {
         match self {
             Self::Bundle(_, json) => bundle::check(json, key, digest).map(|()| Form::Bundle),
-            Self::Simple(_, payload, signature) => {
-                simple_signing::check(payload, signature, key, digest).map(|()| Form::SimpleSigning)
-            }
+            Self::Simple(_, payload, signature) => simple_signing::check(payload, signature, key, digest).map(|()| Form::SimpleSigning),
         }
     }
 }

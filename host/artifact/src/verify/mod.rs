@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::reference::Digest;
 use crate::source::{Source, SourceError};
 pub(crate) use bundle::{PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE};
-use key::TrustedKey;
 pub use key::KeyError;
+use key::TrustedKey;
 use material::Candidate;
 pub(crate) use material::{BUNDLE_PREFIX, BUNDLE_TYPE, SignatureMaterial};
 
@@ -164,7 +164,9 @@ impl fmt::Display for Rejected {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// No requirement was given; whether unsigned artifacts may run is decided by a requirement in `warn` mode, not by none.
-    #[error("no signature is required of {digest}: expected at least one authority in the Plugin or in a PluginPolicy; add one, or mode: warn to accept anything")]
+    #[error(
+        "no signature is required of {digest}: expected at least one authority in the Plugin or in a PluginPolicy; add one, or mode: warn to accept anything"
+    )]
     NothingRequired {
         /// The artifact.
         digest: Digest,

@@ -51,8 +51,11 @@ async fn token_registry(upstream: &str, token_answer: impl Fn(&str) -> Option<Mi
             let token = if push { "token-push" } else { "token-pull" };
             return Some(Misbehaviour::Answer(200, json, format!(r#"{{"token":"{token}"}}"#).into_bytes()));
         }
-        let enough: &[&str] =
-            if matches!(asked.method.as_str(), "GET" | "HEAD") { &["Bearer token-pull", "Bearer token-push"] } else { &["Bearer token-push"] };
+        let enough: &[&str] = if matches!(asked.method.as_str(), "GET" | "HEAD") {
+            &["Bearer token-pull", "Bearer token-push"]
+        } else {
+            &["Bearer token-push"]
+        };
         if asked.authorization.as_deref().is_some_and(|given| enough.contains(&given)) {
             return None;
         }
@@ -77,8 +80,14 @@ async fn tokens_are_fetched_once_per_scope_and_used_for_everything() {
     accept(&known, &digest, &trusted).await.unwrap();
     let asked: Vec<_> = proxy.asked("/token").into_iter().map(|asked| asked.path).collect();
     assert_eq!(asked.len(), 2, "{asked:?}");
-    assert!(asked.iter().all(|path| path.contains("service=the+registry") && path.contains("scope=repository%3Aplugin%3Apull")), "{asked:?}");
-    assert!(proxy.asked("/v2/").iter().all(|asked| !asked.authorization.as_deref().unwrap_or_default().starts_with("Basic")), "the password went to the registry");
+    assert!(
+        asked.iter().all(|path| path.contains("service=the+registry") && path.contains("scope=repository%3Aplugin%3Apull")),
+        "{asked:?}"
+    );
+    assert!(
+        proxy.asked("/v2/").iter().all(|asked| !asked.authorization.as_deref().unwrap_or_default().starts_with("Basic")),
+        "the password went to the registry"
+    );
 
     let (reason, _) = refused(&source(&proxy.address, "plugin"), &digest, &trusted).await;
     assert_eq!(reason, "RegistryUnauthorized");
@@ -89,7 +98,9 @@ async fn a_token_server_that_fails_is_not_taken_for_wrong_credentials() {
     let registry = Registry::distribution();
     let digest = push_component(&source(&registry.address, "plugin"), "p", "1").await;
     let trusted = enforce(vec![authority("us", &SigningKey::generate())]);
-    for (status, reason) in [(429, "RegistryThrottled"), (503, "RegistryUnavailable"), (403, "RegistryForbidden"), (401, "RegistryUnauthorized")] {
+    for (status, reason) in
+        [(429, "RegistryThrottled"), (503, "RegistryUnavailable"), (403, "RegistryForbidden"), (401, "RegistryUnauthorized")]
+    {
         let proxy = token_registry(&registry.address, move |_| Some(Misbehaviour::Status(status))).await;
         let known = source_as(&proxy.address, "plugin", &dockerconfigjson(&proxy.address, "user", "password"));
         assert_eq!(refused(&known, &digest, &trusted).await.0, reason, "{status}");

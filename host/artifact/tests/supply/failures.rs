@@ -34,10 +34,9 @@ async fn each_failure_of_the_registry_has_its_own_reason() {
     ];
     for part in ["/manifests/sha256:", "/blobs/", "/referrers/"] {
         for (status, reason, transient) in table {
-            let proxy = Proxy::before(&signed.registry.address, move |asked| {
-                asked.path.contains(part).then_some(Misbehaviour::Status(status))
-            })
-            .await;
+            let proxy =
+                Proxy::before(&signed.registry.address, move |asked| asked.path.contains(part).then_some(Misbehaviour::Status(status)))
+                    .await;
             let source = source(&proxy.address, "plugin");
             let (found, error) = refused(&source, &signed.digest, &signed.trusted).await;
             assert_eq!((found, error.is_transient()), (reason, transient), "{status} on {part}: {error}");
@@ -74,11 +73,10 @@ async fn a_tampered_layer_manifest_or_config_is_refused_as_digest_mismatch() {
     let signed = signed().await;
     let layer = Digest::of(&component("p")).to_string();
     let artifact = signed.digest.to_string();
-    for (what, path) in [("layer", format!("/blobs/{layer}")), ("manifest", format!("/manifests/{artifact}")), ("blobs", "/blobs/".to_owned())] {
-        let proxy = Proxy::before(&signed.registry.address, move |asked| {
-            asked.path.contains(&path).then_some(Misbehaviour::Tamper)
-        })
-        .await;
+    for (what, path) in
+        [("layer", format!("/blobs/{layer}")), ("manifest", format!("/manifests/{artifact}")), ("blobs", "/blobs/".to_owned())]
+    {
+        let proxy = Proxy::before(&signed.registry.address, move |asked| asked.path.contains(&path).then_some(Misbehaviour::Tamper)).await;
         let (reason, error) = refused(&source(&proxy.address, "plugin"), &signed.digest, &signed.trusted).await;
         assert_eq!(reason, "DigestMismatch", "{what}: {error}");
     }
@@ -105,17 +103,11 @@ async fn answers_without_end_are_cut_off() {
     let signed = signed().await;
     let layer = Digest::of(&component("p")).to_string();
     for path in ["/manifests/sha256:".to_owned(), "/blobs/".to_owned(), format!("/blobs/{layer}")] {
-        let proxy = Proxy::before(&signed.registry.address, move |asked| {
-            asked.path.contains(&path).then_some(Misbehaviour::Endless)
-        })
-        .await;
+        let proxy = Proxy::before(&signed.registry.address, move |asked| asked.path.contains(&path).then_some(Misbehaviour::Endless)).await;
         let (reason, error) = refused(&source(&proxy.address, "plugin"), &signed.digest, &signed.trusted).await;
         assert_eq!(reason, "ArtifactTooLarge", "{error}");
     }
-    let lists = Proxy::before(&signed.registry.address, |asked| {
-        asked.path.contains("/tags/list").then_some(Misbehaviour::Endless)
-    })
-    .await;
+    let lists = Proxy::before(&signed.registry.address, |asked| asked.path.contains("/tags/list").then_some(Misbehaviour::Endless)).await;
     assert_eq!(source(&lists.address, "plugin").tags().await.unwrap_err().reason(), "ArtifactTooLarge");
 }
 
@@ -127,10 +119,7 @@ async fn a_registry_that_hides_its_digest_header_or_has_no_head_is_resolved_by_c
     })
     .await;
     assert_eq!(source(&proxy.address, "plugin").resolve(&Selector::Tag(tag("1"))).await.unwrap(), signed.digest);
-    let no_head = Proxy::before(&signed.registry.address, |asked| {
-        (asked.method == "HEAD").then_some(Misbehaviour::Status(405))
-    })
-    .await;
+    let no_head = Proxy::before(&signed.registry.address, |asked| (asked.method == "HEAD").then_some(Misbehaviour::Status(405))).await;
     assert_eq!(source(&no_head.address, "plugin").resolve(&Selector::Tag(tag("1"))).await.unwrap(), signed.digest);
 }
 

@@ -72,7 +72,10 @@ async fn whatever_is_not_exactly_one_component_is_refused_with_what_was_found() 
         ("expected", "{}".to_owned()),
         ("expected", "not json".to_owned()),
         ("amd64", r#"{"created":"1970-01-01T00:00:00Z","architecture":"amd64","os":"linux","layerDigests":[]}"#.to_owned()),
-        ("sha256:", format!(r#"{{"created":"1970-01-01T00:00:00Z","architecture":"wasm","os":"wasip2","layerDigests":["{}"]}}"#, Digest::of(b"x"))),
+        (
+            "sha256:",
+            format!(r#"{{"created":"1970-01-01T00:00:00Z","architecture":"wasm","os":"wasip2","layerDigests":["{}"]}}"#, Digest::of(b"x")),
+        ),
         ("missing field", format!(r#"{{"created":"1970-01-01T00:00:00Z","junk":{}{}}}"#, "[".repeat(5000), "]".repeat(5000))),
     ] {
         table.push((what, parts.with_config(config.as_bytes()).await));

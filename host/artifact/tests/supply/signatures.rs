@@ -16,11 +16,7 @@ async fn a_bundle_by_the_real_cosign_3_is_accepted_on_registries_with_and_withou
 
         let trusted = enforce(vec![authority_pem("platform-team", cosign.read(&public))]);
         let (verification, pulled) = accept(&source, &digest, &trusted).await.unwrap();
-        let by = VerifiedBy {
-            requirement: "Plugin".to_owned(),
-            authority: "platform-team".to_owned(),
-            form: Form::Bundle,
-        };
+        let by = VerifiedBy { requirement: "Plugin".to_owned(), authority: "platform-team".to_owned(), form: Form::Bundle };
         assert_eq!(verification, Verification::Accepted(vec![by]));
         assert_eq!(pulled.bytes(), component("a"));
         assert_eq!(pulled.digest(), Digest::of(&component("a")));
@@ -207,11 +203,7 @@ async fn every_requirement_must_be_met_and_one_good_signature_excuses_no_other()
     let digest = push_component(&source, "p", "1").await;
     sign_with(&source, &digest, &first).await;
     let both = |mode| {
-        let policy = Requirement {
-            name: "policy security".to_owned(),
-            authorities: vec![authority("security", &second)],
-            mode,
-        };
+        let policy = Requirement { name: "policy security".to_owned(), authorities: vec![authority("security", &second)], mode };
         vec![requirement(Mode::Enforce, vec![authority("platform-team", &first)]), policy]
     };
     let (reason, error) = refused(&source, &digest, &both(Mode::Enforce)).await;

@@ -16,10 +16,8 @@ async fn trap_2_a_429_on_the_fallback_tag_is_no_unsigned() {
     let digest = push_component(&direct, "p", "1").await;
     sign_with(&direct, &digest, &key).await;
     let throttled_tag = fallback(&digest);
-    let proxy = Proxy::before(&registry.address, move |asked| {
-        asked.path.ends_with(&throttled_tag).then_some(Misbehaviour::Status(429))
-    })
-    .await;
+    let proxy =
+        Proxy::before(&registry.address, move |asked| asked.path.ends_with(&throttled_tag).then_some(Misbehaviour::Status(429))).await;
     let source = source(&proxy.address, "plugin");
     for mode in [Mode::Enforce, Mode::Warn] {
         let trusted = vec![requirement(mode, vec![authority("us", &key)])];
@@ -137,8 +135,7 @@ async fn trap_7_a_registry_that_forgets_the_location_of_a_manifest_does_no_harm(
     let key = SigningKey::generate();
     let digest = push_component(&source(&registry.address, "plugin"), "p", "1").await;
     let proxy = Proxy::before(&registry.address, |asked| {
-        (asked.method == "PUT" && asked.path.contains("/manifests/sha256:"))
-            .then_some(Misbehaviour::WithoutLocation)
+        (asked.method == "PUT" && asked.path.contains("/manifests/sha256:")).then_some(Misbehaviour::WithoutLocation)
     })
     .await;
     let source = source(&proxy.address, "plugin");
@@ -183,10 +180,8 @@ async fn trap_9_a_referrer_that_cannot_be_read_now_is_no_unsigned() {
     let signature = sign_with(&direct, &digest, &key).await;
     for (status, reason) in [(503, "RegistryUnavailable"), (429, "RegistryThrottled"), (403, "RegistryForbidden")] {
         let path = signature.to_string();
-        let proxy = Proxy::before(&registry.address, move |asked| {
-            asked.path.ends_with(&path).then_some(Misbehaviour::Status(status))
-        })
-        .await;
+        let proxy =
+            Proxy::before(&registry.address, move |asked| asked.path.ends_with(&path).then_some(Misbehaviour::Status(status))).await;
         let trusted = enforce(vec![authority("us", &key)]);
         assert_eq!(refused(&source(&proxy.address, "plugin"), &digest, &trusted).await.0, reason);
     }

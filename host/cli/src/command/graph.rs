@@ -134,12 +134,25 @@ fn svg(title: &str, graph: &Graph, states: &States) -> String {
             escape(&state)
         );
         for (n, slot) in node.slots.iter().enumerate() {
-            let _ = writeln!(text, "<text x=\"{}\" y=\"{}\" font-size=\"12\">{}: {}</text>", WIDTH + 32, y + 18 + n * 16, escape(&slot.slot), escape(&slot.provider));
+            let _ = writeln!(
+                text,
+                "<text x=\"{}\" y=\"{}\" font-size=\"12\">{}: {}</text>",
+                WIDTH + 32,
+                y + 18 + n * 16,
+                escape(&slot.slot),
+                escape(&slot.provider)
+            );
         }
         for dependency in &node.component.after {
             if let Some(before) = graph.nodes.iter().position(|other| other.component.name == dependency.component) {
                 let (from, x) = (top(before) + HEIGHT, 40 + 24 * before);
-                let _ = writeln!(text, "<path d=\"M {x} {from} L {x} {y}\" stroke=\"#555\" fill=\"none\"/><text x=\"{}\" y=\"{}\" font-size=\"11\" fill=\"#555\">{}</text>", x + 4, y - 8, gate(dependency.gate));
+                let _ = writeln!(
+                    text,
+                    "<path d=\"M {x} {from} L {x} {y}\" stroke=\"#555\" fill=\"none\"/><text x=\"{}\" y=\"{}\" font-size=\"11\" fill=\"#555\">{}</text>",
+                    x + 4,
+                    y - 8,
+                    gate(dependency.gate)
+                );
             }
         }
     }

@@ -26,8 +26,8 @@ pub(super) fn documents(path: &Path) -> Result<Vec<Json>, CliError> {
     .map_err(|source| CliError::File { what: "cannot read", path: path.to_owned(), source })?;
     let mut documents = Vec::new();
     for document in serde_yaml::Deserializer::from_str(&text) {
-        let value =
-            Json::deserialize(document).map_err(|error| CliError::Content { place: place.clone(), detail: format!("not YAML: {error}") })?;
+        let value = Json::deserialize(document)
+            .map_err(|error| CliError::Content { place: place.clone(), detail: format!("not YAML: {error}") })?;
         if !value.is_null() {
             documents.push(value);
         }

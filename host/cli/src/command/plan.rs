@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use banhbaoring_cluster::{Cluster, Clients, StoredInventory};
 use banhbaoring_cluster::observe::views;
+use banhbaoring_cluster::{Clients, Cluster, StoredInventory};
 use banhbaoring_pipeline::contract::{HostIdentity, Json};
 use banhbaoring_pipeline::observation::{Observation, Owner};
-use banhbaoring_pipeline::plan::{Cause, Plan, Step, Write};
 use banhbaoring_pipeline::plan as compare;
+use banhbaoring_pipeline::plan::{Cause, Plan, Step, Write};
 use kube::api::{Patch, PatchParams};
 use kube::config::KubeConfigOptions;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -128,7 +128,11 @@ async fn step_diff(client: &Client, cluster: &Cluster, step: &Step) -> Result<St
         true => String::new(),
         false => yaml(&live(client, cluster, &write.manifest).await?.unwrap_or_default()),
     };
-    let after = if write.create { yaml(&write.manifest) } else { yaml(&dry_run(client, cluster, write.manifest.clone(), "default", &write.manager).await?) };
+    let after = if write.create {
+        yaml(&write.manifest)
+    } else {
+        yaml(&dry_run(client, cluster, write.manifest.clone(), "default", &write.manager).await?)
+    };
     let mut text = String::new();
     for group in TextDiff::from_lines(&before, &after).grouped_ops(2) {
         for op in group {
@@ -161,10 +165,10 @@ fn yaml(object: &Json) -> String {
 async fn dry_run(client: &Client, cluster: &Cluster, object: Json, namespace: &str, manager: &str) -> Result<Json, CliError> {
     let (api, name) = api(client, cluster, &object, namespace).await?;
     let params = PatchParams::apply(manager).force().dry_run();
-    let answer = api.patch(&name, &params, &Patch::Apply(&object)).await.map_err(|error| CliError::Cluster {
-        what: format!("{name} is refused by the API server"),
-        detail: error.to_string(),
-    })?;
+    let answer = api
+        .patch(&name, &params, &Patch::Apply(&object))
+        .await
+        .map_err(|error| CliError::Cluster { what: format!("{name} is refused by the API server"), detail: error.to_string() })?;
     serde_json::to_value(answer).map_err(|error| CliError::Content { place: name, detail: error.to_string() })
 }
 
@@ -176,15 +180,13 @@ async fn live(client: &Client, cluster: &Cluster, object: &Json) -> Result<Optio
 
 async fn api(client: &Client, cluster: &Cluster, object: &Json, namespace: &str) -> Result<(Api<DynamicObject>, String), CliError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Json::as_str).unwrap_or_default().to_owned();
-    let info = cluster
-        .discovery
-        .kind(&text("/apiVersion"), &text("/kind"))
-        .await
-        .map_err(|error| unreachable("asking what is served", &error))?;
+    let info =
+        cluster.discovery.kind(&text("/apiVersion"), &text("/kind")).await.map_err(|error| unreachable("asking what is served", &error))?;
     let (group, version) = info.api_version.split_once('/').unwrap_or(("", &info.api_version));
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, &info.kind), &info.plural);
     let own = Some(text("/metadata/namespace")).filter(|own| !own.is_empty()).unwrap_or_else(|| namespace.to_owned());
-    let api = if info.namespaced { Api::namespaced_with(client.clone(), &own, &resource) } else { Api::all_with(client.clone(), &resource) };
+    let api =
+        if info.namespaced { Api::namespaced_with(client.clone(), &own, &resource) } else { Api::all_with(client.clone(), &resource) };
     Ok((api, text("/metadata/name")))
 }
 
@@ -193,7 +195,8 @@ pub(super) async fn live_owner(args: &ClusterArgs, name: &str, loaded: &Loaded) 
     let (kind, name) = name
         .split_once('/')
         .ok_or_else(|| CliError::Refused(format!("expected kind/name, found `{name}`; for example openbaocluster/production")))?;
-    let known: BTreeMap<String, ApiResource> = loaded.plugins.iter().flat_map(|plugin| &plugin.descriptor.kinds).flat_map(|kind| names(&kind.crd)).collect();
+    let known: BTreeMap<String, ApiResource> =
+        loaded.plugins.iter().flat_map(|plugin| &plugin.descriptor.kinds).flat_map(|kind| names(&kind.crd)).collect();
     let Some(resource) = known.get(&kind.to_lowercase()) else {
         let kinds: Vec<&str> = known.values().map(|resource| resource.kind.as_str()).collect();
         return Err(CliError::Refused(format!("no plugin brings a kind `{kind}`; they bring {}", kinds.join(", "))));

@@ -67,7 +67,8 @@ pub(super) fn problems(rendering: &Rendering) -> Vec<String> {
         Outcome::Refused(refusal) => Some(format!("{}: {}: {}", rendered.component, refusal.reason, refusal.message)),
         Outcome::Answered(_) => None,
     });
-    let refused = rendering.permitted.refused.iter().map(|refusal| format!("{}: {}: {}", refusal.component, refusal.reason, refusal.message));
+    let refused =
+        rendering.permitted.refused.iter().map(|refusal| format!("{}: {}: {}", refusal.component, refusal.reason, refusal.message));
     graph.chain(failed).chain(refused).collect()
 }
 

@@ -134,7 +134,8 @@ fn waves(steps: &[Step]) -> Vec<Vec<&Step>> {
 fn rank_of(reference: &ObjectReference) -> u8 {
     match (reference.group(), reference.kind.as_str()) {
         ("", "Namespace") | ("apiextensions.k8s.io", _) => 0,
-        ("", "Pod" | "ReplicationController") => LAST_RANK,
+        // A binding is refused while the role that it names is not there.
+        ("", "Pod" | "ReplicationController") | ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => LAST_RANK,
         ("" | "rbac.authorization.k8s.io" | "networking.k8s.io" | "policy" | "storage.k8s.io" | "scheduling.k8s.io", _) => 1,
         _ => LAST_RANK,
     }

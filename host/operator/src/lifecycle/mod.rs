@@ -9,7 +9,7 @@ mod progress;
 mod supply;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub struct Lifecycle {
     policies: Store<PluginPolicy>,
     leading: watch::Receiver<bool>,
     memory: Mutex<HashMap<String, Memory>>,
+    /// Name and digest of revisions whose kinds are installed.
+    installed: Mutex<HashSet<(String, String)>>,
 }
 
 /// What is remembered of a plugin between two looks at it.
@@ -115,6 +117,11 @@ impl Lifecycle {
         if plugin.spec.suspend && self.active.current().plugins.get(name).is_some() {
             return Ok(());
         }
+        // What was activated while this replica stood by brings its kinds once it leads.
+        let serving = self.active.current().plugins.get(name).cloned();
+        if let Some(serving) = serving {
+            self.install(&serving).await?;
+        }
         let policies = self.policies();
         let inputs = fingerprint(&plugin.spec, &policies);
         let (digest, source) = match self.resolve(name, plugin, &inputs, progress).await {
@@ -162,7 +169,8 @@ impl Lifecycle {
 
     /// Loads what was active before a restart from disk, where nothing serves yet.
     async fn restore(&self, name: &str, plugin: &Plugin, policies: &[(String, PluginPolicySpec)]) -> Result<(), Setback> {
-        let recorded = plugin.status.as_ref().and_then(|status| status.active.as_ref()).and_then(|active| active.digest.parse::<Digest>().ok());
+        let recorded =
+            plugin.status.as_ref().and_then(|status| status.active.as_ref()).and_then(|active| active.digest.parse::<Digest>().ok());
         if let Some(digest) = recorded
             && self.active.current().plugins.get(name).is_none()
         {
@@ -197,10 +205,8 @@ impl Lifecycle {
     ) -> Result<(), Setback> {
         let (module, descriptor) = self.load(&plugin.spec, &supplied).await?;
         progress.passed(Stage::Loaded, "Loaded", format!("{} {} imports nothing", descriptor.name, descriptor.version));
-        let ceilings: Vec<Grants> = policy::matching(&plugin.spec.source.oci.url, policies)
-            .into_iter()
-            .filter_map(|(_, policy)| policy.ceiling.clone())
-            .collect();
+        let ceilings: Vec<Grants> =
+            policy::matching(&plugin.spec.source.oci.url, policies).into_iter().filter_map(|(_, policy)| policy.ceiling.clone()).collect();
         let grants = describe::intersect(&plugin.spec.grants, &ceilings);
         describe::check(&descriptor, &grants).map_err(|error| refused(error.reason(), error.to_string()))?;
         let config = configured(&descriptor, plugin.spec.config.as_ref())?;
@@ -221,9 +227,7 @@ impl Lifecycle {
             };
             return Err(Setback { transient: true, ..refused(reason, conflict.to_string()) });
         }
-        if *self.leading.borrow() {
-            install::kinds(&self.cluster, name, &revision.descriptor.kinds).await?;
-        }
+        self.install(&revision).await?;
         progress.passed(Stage::PermissionsGranted, "Granted", "what the plugin asks for is granted");
         self.announce(progress, &revision, &supplied);
         let version = revision.descriptor.version.clone();
@@ -232,6 +236,17 @@ impl Lifecycle {
         }
         self.metrics.activated(name, &version);
         info!(plugin = name, digest = %supplied.digest, %version, "active");
+        Ok(())
+    }
+
+    /// Installs the kinds of a revision, once, if this replica leads: a standby writes nothing.
+    async fn install(&self, revision: &ActivePlugin) -> Result<(), Setback> {
+        let key = (revision.name.clone(), revision.digest.clone());
+        let installed = || self.installed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *self.leading.borrow() && !installed().contains(&key) {
+            install::kinds(&self.cluster, &revision.name, &revision.descriptor.kinds).await?;
+            installed().insert(key);
+        }
         Ok(())
     }
 
@@ -263,8 +278,12 @@ impl Lifecycle {
             size_bytes: supplied.component.bytes().len() as u64,
         });
         status.components = descriptor.components.iter().map(|component| component.name.clone()).collect();
-        status.unseal_providers =
-            descriptor.unseal_providers.iter().flat_map(|provider| [&provider.name].into_iter().chain(&provider.aliases)).cloned().collect();
+        status.unseal_providers = descriptor
+            .unseal_providers
+            .iter()
+            .flat_map(|provider| [&provider.name].into_iter().chain(&provider.aliases))
+            .cloned()
+            .collect();
         status.kinds = descriptor.kinds.iter().map(|kind| install::name(&kind.crd)).collect();
     }
 

@@ -24,11 +24,7 @@ pub fn demands(reference: &str, verify: &Verify, policies: &[(String, PluginPoli
     }
     for (name, policy) in matching(reference, policies) {
         if !policy.authorities.is_empty() {
-            demands.push(Demand {
-                source: format!("PluginPolicy/{name}"),
-                authorities: policy.authorities.clone(),
-                mode: policy.mode,
-            });
+            demands.push(Demand { source: format!("PluginPolicy/{name}"), authorities: policy.authorities.clone(), mode: policy.mode });
         }
     }
     if demands.is_empty() {

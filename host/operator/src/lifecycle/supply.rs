@@ -3,8 +3,8 @@
 
 use banhbaoring_api::plugin::{Authority, KeyAuthority, OciSource, SecretKeyReference, VerifyMode};
 use banhbaoring_artifact::{
-    Artifact, AuthorityKind, Component, ContentStore, Credentials, Digest, Identity, Limits, Mode, RegistryOptions, Requirement,
-    Selector, Source, Transport, Verification, Verified, VerifyError,
+    Artifact, AuthorityKind, Component, ContentStore, Credentials, Digest, Identity, Limits, Mode, RegistryOptions, Requirement, Selector,
+    Source, Transport, Verification, Verified, VerifyError,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};

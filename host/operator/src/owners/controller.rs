@@ -39,7 +39,11 @@ pub(super) async fn run(owners: Arc<Owners>, kind: Arc<OwnerKind>, stop: Cancell
         .inspect_err(|error| warn!(%error, "owners cannot be watched; trying again"))
         .applied_objects()
         .predicate_filter(
-            predicates::generation.combine(predicates::annotations).combine(predicates::labels).combine(predicates::finalizers).combine(deletion),
+            predicates::generation
+                .combine(predicates::annotations)
+                .combine(predicates::labels)
+                .combine(predicates::finalizers)
+                .combine(deletion),
             PredicateConfig::default(),
         );
     let plugins_changed = WatchStream::from_changes(owners.active.changes()).map(|_| ());

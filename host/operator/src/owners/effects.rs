@@ -43,11 +43,9 @@ impl Owners {
         // Which fields of children are wanted is known from the descriptors alone.
         let observed = self.cluster.observe_children(&inventory.spec, &views(&compose(&owner, &active.plugins))).await;
         let material = match (&owner.reference.namespace, memory.wanted_material.is_empty()) {
-            (Some(namespace), false) => self
-                .cluster
-                .observe_material(&kind.account, namespace, &memory.wanted_material)
-                .await
-                .map_err(|error| failed(&error))?,
+            (Some(namespace), false) => {
+                self.cluster.observe_material(&kind.account, namespace, &memory.wanted_material).await.map_err(|error| failed(&error))?
+            }
             _ => BTreeMap::new(),
         };
         let unobserved = observed.failures.into_iter().map(|failure| (failure.component.clone(), failure.to_string())).collect();
@@ -100,7 +98,13 @@ impl Owners {
                 EventType::Normal => KubeEventType::Normal,
                 EventType::Warning => KubeEventType::Warning,
             };
-            let published = Event { type_: event_type, reason: event.reason.clone(), note: Some(note), action: "Reconcile".to_owned(), secondary: None };
+            let published = Event {
+                type_: event_type,
+                reason: event.reason.clone(),
+                note: Some(note),
+                action: "Reconcile".to_owned(),
+                secondary: None,
+            };
             match self.recorder.publish(&published, &regarding).await {
                 Ok(()) => {
                     inventory.spec.events.insert(event.key.clone(), event.fingerprint.clone());

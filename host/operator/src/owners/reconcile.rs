@@ -9,8 +9,8 @@ use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::render::Desired;
 use banhbaoring_pipeline::report::{Facts, Mishap};
 use banhbaoring_pipeline::{Graph, Permitted, Plan, Report, admit, compose, plan, render, report};
-use kube::core::DynamicObject;
 use kube::ResourceExt as _;
+use kube::core::DynamicObject;
 use tracing::{Span, debug, info};
 
 use super::memory::Memory;

@@ -146,6 +146,7 @@ fn finalizers(owner: &Owner) -> Vec<String> {
 
 fn is_overdue(owner: &Owner, seconds: u32) -> bool {
     let since = owner.object.pointer("/metadata/deletionTimestamp").and_then(|time| time.as_str());
-    let since = since.and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok()).and_then(|time| u64::try_from(time.timestamp()).ok());
+    let since =
+        since.and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok()).and_then(|time| u64::try_from(time.timestamp()).ok());
     since.is_some_and(|since| now() > since + u64::from(seconds))
 }

@@ -94,7 +94,9 @@ fn target(asker: &Asker<'_>, findings: &mut Findings, action: &Action, named: &O
     match resolve(asker, named) {
         Ok((reference, kind)) => {
             let guarded = GUARDED_GROUPS.contains(&reference.group()) || reference.group() == banhbaoring_api::GROUP;
-            if guarded || (reference.group().is_empty() && matches!(reference.kind.as_str(), "Secret" | "ServiceAccount" | "PersistentVolume")) {
+            if guarded
+                || (reference.group().is_empty() && matches!(reference.kind.as_str(), "Secret" | "ServiceAccount" | "PersistentVolume"))
+            {
                 let message = format!("the action {} touches {reference}, which gives rights; no grant allows it", shown(&action.id));
                 findings.add(Reason::KindNotAllowed, Some(&reference), message);
             }
@@ -122,7 +124,11 @@ fn patch(findings: &mut Findings, action: &Action, spec: &action::Patch, referen
     }
     // A partial template cannot be judged: what it is merged with is not known here.
     if reference.group().is_empty() && reference.kind == "Service" || !pods::template_paths(reference.group(), &reference.kind).is_empty() {
-        let narrow = spec.fields.get("spec").and_then(Json::as_object).is_none_or(|spec| spec.keys().all(|key| key == "replicas" || key == "suspend"));
+        let narrow = spec
+            .fields
+            .get("spec")
+            .and_then(Json::as_object)
+            .is_none_or(|spec| spec.keys().all(|key| key == "replicas" || key == "suspend"));
         if !narrow {
             let message = format!("the action {} changes more of a workload or Service than replicas and suspend", shown(&action.id));
             findings.add(Reason::ActionInvalid, Some(reference), message);
@@ -142,7 +148,10 @@ fn run(asker: &Asker<'_>, findings: &mut Findings, action: &Action, spec: &actio
         name: action.id.clone(),
     };
     if !is_subdomain(&spec.key) || spec.deadline_seconds == 0 || spec.deadline_seconds > 86_400 || !is_label(&action.id) {
-        let message = format!("the action {}: expected a key and an id that are valid names, and a deadline of 1 to 86400 seconds", shown(&action.id));
+        let message = format!(
+            "the action {}: expected a key and an id that are valid names, and a deadline of 1 to 86400 seconds",
+            shown(&action.id)
+        );
         findings.add(Reason::ActionInvalid, None, message);
     }
     let kind = KindInfo { plural: "jobs".to_owned(), namespaced: true };

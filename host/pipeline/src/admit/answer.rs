@@ -60,7 +60,11 @@ fn documents(findings: &mut Findings, response: &Response, declared: &Declared<'
     if at_top {
         for field in response.status.as_object().into_iter().flat_map(|status| status.keys()) {
             if HOST_STATUS.contains(&field.as_str()) || (field == "phase" && !declared.phase_is_told) {
-                findings.add(Reason::StatusNotAllowed, None, format!("status.{field} is the host's to write; use conditions, state and reason"));
+                findings.add(
+                    Reason::StatusNotAllowed,
+                    None,
+                    format!("status.{field} is the host's to write; use conditions, state and reason"),
+                );
             }
         }
     }

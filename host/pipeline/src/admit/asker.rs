@@ -47,10 +47,7 @@ impl Own {
 
     /// Objects of that kind in that namespace.
     pub(super) fn named(&self, group: &str, kind: &str, namespace: Option<&str>) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(move |(g, k, n, _)| g == group && k == kind && n.as_deref() == namespace)
-            .map(|(_, _, _, name)| name.as_str())
+        self.0.iter().filter(move |(g, k, n, _)| g == group && k == kind && n.as_deref() == namespace).map(|(_, _, _, name)| name.as_str())
     }
 }
 
@@ -136,7 +133,14 @@ impl Asker<'_> {
     }
 
     /// Checks the use of a Secret by name. `path` says where it is named.
-    pub(super) fn secret(&self, findings: &mut Findings, subject: Option<&ObjectReference>, namespace: Option<&str>, name: &str, path: &str) {
+    pub(super) fn secret(
+        &self,
+        findings: &mut Findings,
+        subject: Option<&ObjectReference>,
+        namespace: Option<&str>,
+        name: &str,
+        path: &str,
+    ) {
         let granted = &self.pods().secret_refs;
         let has = |word: &str| granted.iter().any(|grant| grant == word);
         let here = namespace.is_some() && namespace == self.namespace();
@@ -145,7 +149,8 @@ impl Asker<'_> {
         let input = here && (self.slot_secrets.contains(name) || self.input_secret(name, own));
         // Some other controller makes it for an object of the owner's: only its name is known, and it holds the owner's.
         let of_owner = |grant: &String| grant.contains(OWNER) && grant.replace(OWNER, &self.owner.reference.name) == name;
-        let literal = (!matches!(name, "own" | "input" | "owner-spec") && !name.contains(OWNER) && has(name)) || (here && granted.iter().any(of_owner));
+        let literal = (!matches!(name, "own" | "input" | "owner-spec") && !name.contains(OWNER) && has(name))
+            || (here && granted.iter().any(of_owner));
         if literal || (own && has("own")) || (input && has("input")) || (in_spec && has("owner-spec")) {
             return;
         }
@@ -213,7 +218,14 @@ impl Asker<'_> {
     }
 
     /// Checks the use of an account by pods or as the subject of a binding.
-    pub(super) fn account(&self, findings: &mut Findings, subject: Option<&ObjectReference>, namespace: Option<&str>, name: &str, path: &str) {
+    pub(super) fn account(
+        &self,
+        findings: &mut Findings,
+        subject: Option<&ObjectReference>,
+        namespace: Option<&str>,
+        name: &str,
+        path: &str,
+    ) {
         let granted = &self.pods().service_accounts;
         let has = |word: &str| granted.iter().any(|grant| grant == word);
         let own = name != "default" && self.own.has("", "ServiceAccount", namespace, name);

@@ -28,7 +28,12 @@ pub(super) fn publications(secret: &GeneratedSecret, namespace: Option<&str>) ->
 }
 
 fn core(kind: &str, name: &str, namespace: Option<&str>) -> ObjectReference {
-    ObjectReference { api_version: "v1".to_owned(), kind: kind.to_owned(), namespace: namespace.map(ToOwned::to_owned), name: name.to_owned() }
+    ObjectReference {
+        api_version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        namespace: namespace.map(ToOwned::to_owned),
+        name: name.to_owned(),
+    }
 }
 
 pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, secret: &GeneratedSecret) {
@@ -146,9 +151,8 @@ struct Parsed {
 
 fn read(entry: &SecretEntry) -> Result<Parsed, String> {
     fn spec<T: GeneratorSpec>(entry: &SecretEntry) -> Result<T, String> {
-        serde_json::from_value(entry.spec.clone()).map_err(|error| {
-            format!("the spec of the generator {} does not fit its schema: {}", T::NAME, shown(&error.to_string()))
-        })
+        serde_json::from_value(entry.spec.clone())
+            .map_err(|error| format!("the spec of the generator {} does not fit its schema: {}", T::NAME, shown(&error.to_string())))
     }
     fn within(what: &str, value: u32, range: std::ops::RangeInclusive<u32>) -> Result<(), String> {
         if range.contains(&value) { Ok(()) } else { Err(format!("{what} is {value}; expected {} to {}", range.start(), range.end())) }

@@ -258,7 +258,8 @@ impl Pass<'_> {
                 findings.add(Reason::ObjectClaimedTwice, Some(reference), message);
             }
             if let Some(holder) = self.claims.other(reference, component) {
-                let message = format!("{reference} is asked for by the component {component} and belongs to the component {holder}; rename one");
+                let message =
+                    format!("{reference} is asked for by the component {component} and belongs to the component {holder}; rename one");
                 findings.add(Reason::ObjectClaimedTwice, Some(reference), message);
             }
         }

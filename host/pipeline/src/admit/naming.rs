@@ -137,13 +137,16 @@ mod tests {
 
     #[test]
     fn a_secret_of_another_namespace_is_not_one_of_this() {
-        let names = names(json!({"a": {"secretRef": {"name": "theirs", "namespace": "team-b"}}, "b": {"secretRef": {"name": "ours", "namespace": "team-a"}}}));
+        let names = names(
+            json!({"a": {"secretRef": {"name": "theirs", "namespace": "team-b"}}, "b": {"secretRef": {"name": "ours", "namespace": "team-a"}}}),
+        );
         assert!(!names.secret("theirs") && names.secret("ours") && names.string("theirs"));
     }
 
     #[test]
     fn an_image_may_be_named_whole_in_parts_or_pinned() {
-        let names = names(json!({"image": "quay.io/x/bao:2.4", "other": {"repository": "quay.io/x/tool", "tag": "1"}, "title": "docker.io/evil"}));
+        let names =
+            names(json!({"image": "quay.io/x/bao:2.4", "other": {"repository": "quay.io/x/tool", "tag": "1"}, "title": "docker.io/evil"}));
         let digest = format!("quay.io/x/bao:2.4@sha256:{}", "a".repeat(64));
         assert!(names.image("quay.io/x/bao:2.4") && names.image("quay.io/x/tool:1") && names.image(&digest));
         assert!(!names.image("docker.io/evil") && !names.image("quay.io/x/tool"));

@@ -19,7 +19,8 @@ use crate::kinds::KindInfo;
 /// Needs per answer.
 const NEEDS: usize = 64;
 /// Parts of a Secret that say nothing of its values.
-const SECRET_FIELDS: &[&str] = &["/metadata/name", "/metadata/labels", "/metadata/creationTimestamp", "/metadata/deletionTimestamp", "/type"];
+const SECRET_FIELDS: &[&str] =
+    &["/metadata/name", "/metadata/labels", "/metadata/creationTimestamp", "/metadata/deletionTimestamp", "/type"];
 
 pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, needs: &[Need]) -> Vec<PermittedNeed> {
     if needs.len() > NEEDS {
@@ -206,7 +207,8 @@ fn objects(asker: &Asker<'_>, findings: &mut Findings, need: &Need, spec: &need:
     asker.access(findings, &Access { reference: &subject, kind: &kind, verbs, relation: Relation::Owned });
     if findings.count() == before {
         // Granted verb by verb in different places: not as one question.
-        let message = format!("the need {}: {} are not granted together as {}", shown(&need.id), flow(verbs), relation_name(Relation::Owned));
+        let message =
+            format!("the need {}: {} are not granted together as {}", shown(&need.id), flow(verbs), relation_name(Relation::Owned));
         findings.add(Reason::ResourceNotGranted, Some(&subject), message);
     }
     None
@@ -321,7 +323,10 @@ mod tests {
 
     #[test]
     fn a_registry_is_not_granted_by_one_that_begins_alike() {
-        assert!(is_prefix("registry.example.com", "registry.example.com/a:1") && is_prefix("registry.example.com/a/", "registry.example.com/a/b"));
+        assert!(
+            is_prefix("registry.example.com", "registry.example.com/a:1")
+                && is_prefix("registry.example.com/a/", "registry.example.com/a/b")
+        );
         assert!(!is_prefix("registry.example.com", "registry.example.com.evil.test/a") && !is_prefix("", "anything"));
     }
 
@@ -329,9 +334,15 @@ mod tests {
     fn a_git_host_cannot_be_dressed_up() {
         assert_eq!(git_host("https://git.example.com/a/b.git"), Some("git.example.com"));
         assert_eq!(git_host("ssh://git@git.example.com:22/a"), Some("git.example.com"));
-        for url in ["http://git.example.com/a", "https://git.example.com@evil.test/a", "file:///etc/passwd", "https://user:pw@git.example.com/",
-            "https://git.example.com\\@evil.test/", "ext::sh -c", "https://git.example.com:x@evil.test/"]
-        {
+        for url in [
+            "http://git.example.com/a",
+            "https://git.example.com@evil.test/a",
+            "file:///etc/passwd",
+            "https://user:pw@git.example.com/",
+            "https://git.example.com\\@evil.test/",
+            "ext::sh -c",
+            "https://git.example.com:x@evil.test/",
+        ] {
             assert!(git_host(url).is_none_or(|host| host != "git.example.com"), "{url}");
         }
     }

@@ -23,7 +23,11 @@ const POINTERS: usize = 64;
 ///
 /// # Errors
 /// The reason and a message, where it names none.
-pub(super) fn resolve(manifest: &Json, namespace: Option<&str>, kinds: &KindTable) -> Result<(ObjectReference, KindInfo), (Reason, String)> {
+pub(super) fn resolve(
+    manifest: &Json,
+    namespace: Option<&str>,
+    kinds: &KindTable,
+) -> Result<(ObjectReference, KindInfo), (Reason, String)> {
     let invalid = |message: String| (Reason::ObjectInvalid, message);
     let text = |pointer: &str| manifest.pointer(pointer).and_then(Json::as_str);
     let api_version = text("/apiVersion").filter(|version| is_api_version(version));
@@ -34,7 +38,9 @@ pub(super) fn resolve(manifest: &Json, namespace: Option<&str>, kinds: &KindTabl
         return Err(invalid(format!("an object of {api_version} without a valid kind")));
     };
     let Some(name) = text("/metadata/name") else {
-        return Err(invalid(format!("a {kind} without metadata.name; generateName is not supported, names are how objects are found again")));
+        return Err(invalid(format!(
+            "a {kind} without metadata.name; generateName is not supported, names are how objects are found again"
+        )));
     };
     if !is_subdomain(name) {
         return Err(invalid(format!("{kind} {}: expected a name of lower-case letters, digits, '-' and '.', at most 253", shown(name))));
@@ -170,7 +176,10 @@ fn pointers(findings: &mut Findings, object: &Object, reference: &ObjectReferenc
                 findings.add(
                     Reason::ObjectInvalid,
                     Some(reference),
-                    format!("{reference}: {field} holds {}; expected a JSON pointer to a field that the renderer may write", shown(pointer)),
+                    format!(
+                        "{reference}: {field} holds {}; expected a JSON pointer to a field that the renderer may write",
+                        shown(pointer)
+                    ),
                 );
             }
         }
@@ -204,9 +213,7 @@ fn holds_placeholder(value: &Json, allowed: &[*const Json]) -> bool {
     match value {
         Value::String(text) => text.contains(PLACEHOLDER) && !allowed.contains(&std::ptr::from_ref(value)),
         Value::Array(items) => items.iter().any(|item| holds_placeholder(item, allowed)),
-        Value::Object(fields) => {
-            fields.iter().any(|(key, field)| key.contains(PLACEHOLDER) || holds_placeholder(field, allowed))
-        }
+        Value::Object(fields) => fields.iter().any(|(key, field)| key.contains(PLACEHOLDER) || holds_placeholder(field, allowed)),
         _ => false,
     }
 }

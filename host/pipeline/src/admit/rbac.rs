@@ -20,7 +20,9 @@ pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, manifest: &Json,
     match reference.kind.as_str() {
         "Role" | "ClusterRole" => role(asker, findings, manifest, reference),
         "RoleBinding" | "ClusterRoleBinding" => binding(asker, findings, manifest, reference),
-        _ => findings.add(Reason::KindNotAllowed, Some(reference), format!("{reference}: not a kind of role or binding that is known here")),
+        _ => {
+            findings.add(Reason::KindNotAllowed, Some(reference), format!("{reference}: not a kind of role or binding that is known here"))
+        }
     }
 }
 
@@ -58,8 +60,8 @@ fn parse(rule: &Json) -> Result<PolicyRule, String> {
     if let Some(fields) = rule.as_object_mut() {
         fields.retain(|key, value| !value.is_null() && key != "nonResourceURLs");
     }
-    let rule: PolicyRule =
-        serde_json::from_value(rule).map_err(|_| "expected apiGroups, resources, verbs and perhaps resourceNames, lists of strings".to_owned())?;
+    let rule: PolicyRule = serde_json::from_value(rule)
+        .map_err(|_| "expected apiGroups, resources, verbs and perhaps resourceNames, lists of strings".to_owned())?;
     if rule.api_groups.is_empty() || rule.resources.is_empty() || rule.verbs.is_empty() {
         return Err("apiGroups, resources and verbs must not be empty".to_owned());
     }
@@ -94,12 +96,8 @@ pub(crate) fn within(rule: &PolicyRule, granted: &[PolicyRule]) -> Result<(), St
                 for name in &names {
                     if !granted.iter().any(|grant| covers(grant, group, resource, verb, *name)) {
                         let of = name.map(|name| format!(", resourceNames: {}", flow(&[name]))).unwrap_or_default();
-                        let line = format!(
-                            "{{apiGroups: {}, resources: {}, verbs: {}{of}}}",
-                            flow(&[group]),
-                            flow(&[resource]),
-                            flow(&[verb])
-                        );
+                        let line =
+                            format!("{{apiGroups: {}, resources: {}, verbs: {}{of}}}", flow(&[group]), flow(&[resource]), flow(&[verb]));
                         return Err(format!(
                             "{} on {} of group \"{}\" is beyond the granted rules; add to the Plugin's grants: rbac: [{line}]",
                             shown(verb),
@@ -117,8 +115,7 @@ pub(crate) fn within(rule: &PolicyRule, granted: &[PolicyRule]) -> Result<(), St
 /// A granted `*` covers every group and verb, and every resource that is not a subresource; an asked `*` only a granted one.
 fn covers(grant: &PolicyRule, group: &str, resource: &str, verb: &str, name: Option<&str>) -> bool {
     let has = |list: &[String], text: &str| list.iter().any(|granted| granted == text || granted == "*");
-    let resource_granted =
-        grant.resources.iter().any(|granted| granted == resource || (granted == "*" && !resource.contains('/')));
+    let resource_granted = grant.resources.iter().any(|granted| granted == resource || (granted == "*" && !resource.contains('/')));
     let name_granted = grant.resource_names.is_empty() || name.is_some_and(|name| grant.resource_names.iter().any(|n| n == name));
     has(&grant.api_groups, group) && resource_granted && has(&grant.verbs, verb) && name_granted
 }

@@ -97,8 +97,7 @@ impl Asker<'_> {
 
     fn line(&self, access: &Access<'_>, verbs: &[&str]) -> String {
         let Access { reference, kind, relation, .. } = access;
-        let mut line =
-            format!("[{{apiGroups: {}, resources: [{}], verbs: {}", flow(&[reference.group()]), kind.plural, flow(verbs));
+        let mut line = format!("[{{apiGroups: {}, resources: [{}], verbs: {}", flow(&[reference.group()]), kind.plural, flow(verbs));
         if *relation != Relation::Owned {
             line.push_str(&format!(", relation: {}", relation_name(*relation)));
         }

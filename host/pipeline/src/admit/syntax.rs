@@ -18,9 +18,7 @@ fn is_dns_part(part: &str) -> bool {
 
 /// CamelCase of at most 128 characters: reasons, condition types, phases.
 pub(crate) fn is_camel_case(text: &str) -> bool {
-    text.len() <= 128
-        && text.as_bytes().first().is_some_and(u8::is_ascii_uppercase)
-        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    text.len() <= 128 && text.as_bytes().first().is_some_and(u8::is_ascii_uppercase) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Key of a Secret's or ConfigMap's data.

@@ -130,8 +130,8 @@ pub(super) fn claim(asker: &Asker<'_>, findings: &mut Findings, reference: &Obje
         let ordinal = name.rsplit_once('-').filter(|(_, ordinal)| !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()));
         ordinal.is_some_and(|(rest, _)| rest.strip_suffix(set).is_some_and(|rest| rest.ends_with('-')))
     };
-    let own = asker.own.has("", "PersistentVolumeClaim", namespace, name)
-        || asker.own.named("apps", "StatefulSet", namespace).any(made_by_set);
+    let own =
+        asker.own.has("", "PersistentVolumeClaim", namespace, name) || asker.own.named("apps", "StatefulSet", namespace).any(made_by_set);
     let in_spec = namespace == asker.namespace() && asker.spec.string(name);
     let granted = || {
         asker.plugin.grants.resources.iter().any(|grant| {
@@ -139,9 +139,10 @@ pub(super) fn claim(asker: &Asker<'_>, findings: &mut Findings, reference: &Obje
                 && grant.api_groups.iter().any(String::is_empty)
                 && grant.resources.iter().any(|resource| resource == "persistentvolumeclaims")
                 && (grant.namespaces.is_empty() && namespace == asker.namespace()
-                    || grant.namespaces.iter().any(|granted| {
-                        Some(granted.as_str()) == namespace || (granted == "owner" && namespace == asker.namespace())
-                    }))
+                    || grant
+                        .namespaces
+                        .iter()
+                        .any(|granted| Some(granted.as_str()) == namespace || (granted == "owner" && namespace == asker.namespace())))
         })
     };
     if !(own || in_spec || granted()) {

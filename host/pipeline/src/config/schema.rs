@@ -20,7 +20,9 @@ pub enum SchemaError {
     #[error("expected a schema that does not refer to itself, found recursion; spell out the levels that are needed")]
     Recursive,
     /// With its references followed it is too large.
-    #[error("expected a schema of at most {LARGEST} parts with all references followed and defaults of at most 1 MiB, found more; make it smaller")]
+    #[error(
+        "expected a schema of at most {LARGEST} parts with all references followed and defaults of at most 1 MiB, found more; make it smaller"
+    )]
     TooLarge,
     /// The compiler refuses it.
     #[error("expected a JSON Schema, found {message}; mend it")]

@@ -70,7 +70,10 @@ fn a_schema_that_multiplies_through_references_is_refused() {
     definitions.insert("d0".into(), json!({"properties": {"x": {"default": "x".repeat(1000)}}}));
     for level in 1..40 {
         let before = format!("#/$defs/d{}", level - 1);
-        definitions.insert(format!("d{level}"), json!({"properties": {"a": {"$ref": before, "default": {}}, "b": {"$ref": before, "default": {}}}}));
+        definitions.insert(
+            format!("d{level}"),
+            json!({"properties": {"a": {"$ref": before, "default": {}}, "b": {"$ref": before, "default": {}}}}),
+        );
     }
     let schema = json!({"$defs": definitions, "$ref": "#/$defs/d39"});
     assert_eq!(Schema::compile(&schema).unwrap_err(), SchemaError::TooLarge);

@@ -59,7 +59,14 @@ fn keys(value: Option<&Json>) -> BTreeSet<String> {
 
 fn compare(old: &Json, new: &Json, path: &str) -> Checked {
     let on = |schema: &Json, field: &str| schema.get(field) == Some(&Value::Bool(true));
-    for field in ["type", "format", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "x-kubernetes-embedded-resource"] {
+    for field in [
+        "type",
+        "format",
+        "x-kubernetes-list-type",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-map-type",
+        "x-kubernetes-embedded-resource",
+    ] {
         let (before, after) = (old.get(field), new.get(field));
         // A format that is dropped allows more.
         if before != after && !(field == "format" && after.is_none()) {

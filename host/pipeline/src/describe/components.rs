@@ -12,8 +12,7 @@ use crate::contract::{ComponentDescriptor, Descriptor, MetricDescriptor, Slot};
 /// The interface that slots can ask for.
 const SLOT_INTERFACE: &str = "unseal-provider";
 /// Conditions that the host sets on every owner.
-const HOST_CONDITIONS: &[&str] =
-    &[banhbaoring_api::condition::owner::READY, banhbaoring_api::condition::owner::RECONCILED];
+const HOST_CONDITIONS: &[&str] = &[banhbaoring_api::condition::owner::READY, banhbaoring_api::condition::owner::RECONCILED];
 const HOST_STATUS: &[&str] = &["conditions", "observedGeneration", "components", "phase"];
 const MANY: usize = 64;
 
@@ -92,7 +91,11 @@ fn one(field: &str, component: &ComponentDescriptor) -> Result<(), DescribeError
         for wanted in &child.fields {
             pointer(&field, wanted)?;
             if exposes_hash(wanted) {
-                return Err(DescribeError::invalid(field, "no field that holds a pod template's annotations: hashes of Secrets are there", wanted));
+                return Err(DescribeError::invalid(
+                    field,
+                    "no field that holds a pod template's annotations: hashes of Secrets are there",
+                    wanted,
+                ));
             }
         }
         if reads_secret(&child.api_version, &child.kind, &child.fields) {

@@ -48,9 +48,8 @@ fn definition(crd: &Json, field: &str) -> Result<(), DescribeError> {
         return invalid("", "at most 1 MiB", "more");
     }
     let metadata = crd.get("metadata").and_then(Json::as_object);
-    let foreign = metadata.into_iter().flatten().find(|(key, value)| {
-        !value.is_null() && !matches!(key.as_str(), "name" | "labels" | "annotations")
-    });
+    let foreign =
+        metadata.into_iter().flatten().find(|(key, value)| !value.is_null() && !matches!(key.as_str(), "name" | "labels" | "annotations"));
     if let Some((key, _)) = foreign {
         return invalid(".metadata", "only a name, labels and annotations", key);
     }
@@ -74,7 +73,8 @@ fn definition(crd: &Json, field: &str) -> Result<(), DescribeError> {
     }
     let conversion = crd.pointer("/spec/conversion").filter(|conversion| !conversion.is_null());
     if conversion.is_some_and(|conversion| {
-        conversion.get("strategy").and_then(Json::as_str) != Some("None") || conversion.get("webhook").is_some_and(|webhook| !webhook.is_null())
+        conversion.get("strategy").and_then(Json::as_str) != Some("None")
+            || conversion.get("webhook").is_some_and(|webhook| !webhook.is_null())
     }) {
         return invalid(".spec.conversion", "no conversion webhook", "one");
     }
@@ -118,7 +118,8 @@ fn not_structural(schema: &Json, path: &str) -> Option<String> {
     if fields.contains_key("$ref") || fields.contains_key("definitions") {
         return Some(path.to_owned());
     }
-    if !fields.get("type").is_some_and(Value::is_string) && !on("x-kubernetes-int-or-string") && !on("x-kubernetes-preserve-unknown-fields") {
+    if !fields.get("type").is_some_and(Value::is_string) && !on("x-kubernetes-int-or-string") && !on("x-kubernetes-preserve-unknown-fields")
+    {
         return Some(path.to_owned());
     }
     let properties = fields.get("properties").and_then(Json::as_object);

@@ -7,7 +7,8 @@ use super::{GraphProblem, Node, list};
 
 /// Sorts topologically, ties by name.
 pub(super) fn sort(mut candidates: BTreeMap<String, Node>, problems: &mut Vec<GraphProblem>) -> Vec<Node> {
-    let served: BTreeSet<String> = candidates.keys().cloned().chain(problems.iter().filter_map(|problem| problem.component.clone())).collect();
+    let served: BTreeSet<String> =
+        candidates.keys().cloned().chain(problems.iter().filter_map(|problem| problem.component.clone())).collect();
     loop {
         leave_out_without_dependency(&mut candidates, &served, problems);
         let (order, rest) = order(&candidates);
@@ -38,7 +39,9 @@ fn leave_out_without_dependency(candidates: &mut BTreeMap<String, Node>, served:
         let message = if served.contains(&dependency) {
             format!("expected component {dependency} before it, found that it is left out; see its own problem")
         } else {
-            format!("expected component {dependency} before it, found no active plugin that serves it; install one, or another version of plugin {plugin}")
+            format!(
+                "expected component {dependency} before it, found no active plugin that serves it; install one, or another version of plugin {plugin}"
+            )
         };
         candidates.remove(&component);
         problems.push(GraphProblem { component: Some(component), reason: "DependencyMissing", message, field: None });
@@ -47,8 +50,10 @@ fn leave_out_without_dependency(candidates: &mut BTreeMap<String, Node>, served:
 
 /// Names in order, and those that cannot be ordered.
 fn order(candidates: &BTreeMap<String, Node>) -> (Vec<String>, BTreeSet<String>) {
-    let mut waiting: BTreeMap<&str, BTreeSet<&str>> =
-        candidates.iter().map(|(name, node)| (name.as_str(), node.component.after.iter().map(|d| d.component.as_str()).collect())).collect();
+    let mut waiting: BTreeMap<&str, BTreeSet<&str>> = candidates
+        .iter()
+        .map(|(name, node)| (name.as_str(), node.component.after.iter().map(|d| d.component.as_str()).collect()))
+        .collect();
     let mut ready: BTreeSet<&str> = waiting.iter().filter(|(_, after)| after.is_empty()).map(|(name, _)| *name).collect();
     let mut order = Vec::with_capacity(candidates.len());
     while let Some(next) = ready.pop_first() {

@@ -46,7 +46,11 @@ impl<'o> Pins<'o> {
             }
         }
         if entries.len() > MOST {
-            problems.push(invalid(None, format!("expected at most {MOST} pins, found {}; remove some", entries.len()), "spec.plugins".to_owned()));
+            problems.push(invalid(
+                None,
+                format!("expected at most {MOST} pins, found {}; remove some", entries.len()),
+                "spec.plugins".to_owned(),
+            ));
         }
         pins
     }

@@ -46,7 +46,10 @@ fn provider(
     };
     if slot.interface_name != UNSEAL_PROVIDER {
         let found = shown(&slot.interface_name);
-        let message = format!("expected slot {} to take {UNSEAL_PROVIDER}, found {found}; use a newer host or another version of plugin {}", slot.name, offer.plugin.name);
+        let message = format!(
+            "expected slot {} to take {UNSEAL_PROVIDER}, found {found}; use a newer host or another version of plugin {}",
+            slot.name, offer.plugin.name
+        );
         return Err(problem("SlotUnsupported", message));
     }
     let selected = match json::get(config, &slot.selector) {

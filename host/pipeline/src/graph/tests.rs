@@ -32,7 +32,13 @@ fn store() -> ComponentDescriptor {
 #[test]
 fn every_component_comes_after_what_it_waits_for_and_ties_go_by_name() {
     let plugins = set(vec![
-        plugin("b", vec![component("cache", &[("certificates", Gate::Applied)]), component("web", &[("cache", Gate::Ready), ("api", Gate::Outputs)])]),
+        plugin(
+            "b",
+            vec![
+                component("cache", &[("certificates", Gate::Applied)]),
+                component("web", &[("cache", Gate::Ready), ("api", Gate::Outputs)]),
+            ],
+        ),
         plugin("a", vec![component("certificates", &[]), component("api", &[("certificates", Gate::Applied)]), component("backup", &[])]),
     ]);
     let graph = compose(&owner(json!({})), &plugins);
@@ -93,14 +99,21 @@ fn a_cycle_is_named_and_leaves_the_rest_going() {
     )]);
     let graph = compose(&owner(json!({})), &plugins);
     assert_eq!(names(&graph), ["e"]);
-    let expected = [("a", "DependencyCycle"), ("b", "DependencyCycle"), ("c", "DependencyCycle"), ("d", "DependencyMissing"), ("self", "DependencyCycle")];
+    let expected = [
+        ("a", "DependencyCycle"),
+        ("b", "DependencyCycle"),
+        ("c", "DependencyCycle"),
+        ("d", "DependencyMissing"),
+        ("self", "DependencyCycle"),
+    ];
     assert_eq!(reasons(&graph), expected);
     assert!(graph.problems[0].message.contains("a, b, c, a"), "{}", graph.problems[0].message);
 }
 
 #[test]
 fn a_missing_dependency_leaves_out_what_waits_for_it_however_far_away() {
-    let plugins = set(vec![plugin("p", vec![component("a", &[("db", Gate::Ready)]), component("b", &[("a", Gate::Applied)]), component("c", &[])])]);
+    let plugins =
+        set(vec![plugin("p", vec![component("a", &[("db", Gate::Ready)]), component("b", &[("a", Gate::Applied)]), component("c", &[])])]);
     let graph = compose(&owner(json!({})), &plugins);
     assert_eq!((names(&graph), reasons(&graph)), (vec!["c"], vec![("a", "DependencyMissing"), ("b", "DependencyMissing")]));
     assert!(graph.problems[0].message.contains("no active plugin that serves it"));

@@ -96,17 +96,13 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Value, JsonError> {
     let progress = RefCell::new(Progress { path: Vec::new(), nodes: 0, numbers: Numbers::of(text), refused: None });
     let depth = limits.max_depth.min(DEPTH);
     let mut parser = serde_json::Deserializer::from_str(text);
-    let parsed = Strict { limits, depth, progress: &progress }
-        .deserialize(&mut parser)
-        .and_then(|value| parser.end().map(|()| value));
+    let parsed = Strict { limits, depth, progress: &progress }.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
     parsed.map_err(|error| {
         let progress = progress.into_inner();
         let message = error.to_string();
         match progress.refused {
             Some(refused) => refused,
-            None if message.starts_with("recursion limit exceeded") => {
-                JsonError::TooDeep { limit: depth, pointer: progress.pointer(None) }
-            }
+            None if message.starts_with("recursion limit exceeded") => JsonError::TooDeep { limit: depth, pointer: progress.pointer(None) },
             None => JsonError::Syntax { message: shown(&message) },
         }
     })
@@ -365,7 +361,8 @@ mod tests {
 
     #[test]
     fn numbers_are_exactly_those_of_the_text() {
-        let text = r#"{"1.5":[1,944441.7666015625,"-2\"3"],"a":{"b":-7,"c":1.7976931348623157e308,"d":5e-324},"e":18446744073709551617,"f":-0}"#;
+        let text =
+            r#"{"1.5":[1,944441.7666015625,"-2\"3"],"a":{"b":-7,"c":1.7976931348623157e308,"d":5e-324},"e":18446744073709551617,"f":-0}"#;
         let value = parse(text, &Limits::default()).unwrap();
         let read = |pointer: &str| value.pointer(pointer).and_then(Value::as_f64).unwrap();
         assert_eq!(read("/1.5/1"), 944441.7666015625);

@@ -169,14 +169,8 @@ impl<'a> Comparison<'a> {
             }
             Known::Absent(cause) => (cause, None),
         };
-        let write = SecretWrite {
-            secret: secret.clone(),
-            manager: field_manager(component),
-            manifest,
-            create: uid.is_none(),
-            uid,
-            desired_hash,
-        };
+        let write =
+            SecretWrite { secret: secret.clone(), manager: field_manager(component), manifest, create: uid.is_none(), uid, desired_hash };
         self.push(component, &permitted.plugin, reference, cause, Write::Secret(write), secret.keep);
     }
 
@@ -244,11 +238,9 @@ impl<'a> Comparison<'a> {
                 uid: child.uid.clone(),
                 resource_version: child.resource_version.clone(),
             }),
-            Some(child) if !entry.keep && child.deleting => self.plan.waiting.push(Waiting {
-                component: entry.component.clone(),
-                reference,
-                message: "it is being deleted".to_owned(),
-            }),
+            Some(child) if !entry.keep && child.deleting => {
+                self.plan.waiting.push(Waiting { component: entry.component.clone(), reference, message: "it is being deleted".to_owned() })
+            }
             _ => self.plan.release.push(reference),
         }
     }

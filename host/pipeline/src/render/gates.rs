@@ -36,7 +36,11 @@ fn is_open(gate: Gate, rendered: &Rendered, observation: &Observation) -> bool {
 }
 
 /// What a component wants to be there, each with its entry in the inventory once it is.
-fn children<'o>(rendered: &'o Rendered, response: &'o Response, observation: &'o Observation) -> impl Iterator<Item = Option<&'o ChildEntry>> {
+fn children<'o>(
+    rendered: &'o Rendered,
+    response: &'o Response,
+    observation: &'o Observation,
+) -> impl Iterator<Item = Option<&'o ChildEntry>> {
     let own_namespace = observation.owner.reference.namespace.as_deref();
     let entry = move |group: &str, kind: &str, namespace: Option<&str>, name: &str| {
         observation.inventory.children.iter().find(|entry| {

@@ -46,7 +46,10 @@ pub(super) fn check(response: &Response) -> Result<(), Failure> {
     Err(Failure {
         class: FailureClass::Plugin,
         reason: "TooManyNeeds".to_owned(),
-        message: format!("expected at most {MAX_NEEDS} needs in an answer, found {}; ask for less, or with selectors", response.needs.len()),
+        message: format!(
+            "expected at most {MAX_NEEDS} needs in an answer, found {}; ask for less, or with selectors",
+            response.needs.len()
+        ),
         field: None,
     })
 }

@@ -17,7 +17,10 @@ impl Pass<'_> {
             return Err(failed(Failure {
                 class: FailureClass::Plugin,
                 reason: "SlotUnknown".to_owned(),
-                message: format!("expected slot {} and provider {name} to be described, found that one is not; compose the graph anew", filled.slot),
+                message: format!(
+                    "expected slot {} and provider {name} to be described, found that one is not; compose the graph anew",
+                    filled.slot
+                ),
                 field: None,
             }));
         };

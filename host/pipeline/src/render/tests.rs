@@ -56,8 +56,7 @@ fn the_request_holds_what_the_owner_wrote_and_nothing_that_changes_by_itself() {
 #[test]
 fn a_fragment_at_the_top_of_the_status_comes_back_without_what_others_put_there() {
     let mut owner = owner(json!({}));
-    owner.object["status"] =
-        json!({"phase": "Running", "conditions": [1], "observedGeneration": 2, "components": [1], "web": {"w": 2}, "endpoint": "https://x"});
+    owner.object["status"] = json!({"phase": "Running", "conditions": [1], "observedGeneration": 2, "components": [1], "web": {"w": 2}, "endpoint": "https://x"});
     let observation = observation(owner);
     let mut top = component("db", &[]);
     top.status_path = String::new();
@@ -78,7 +77,11 @@ fn a_component_sees_its_own_children_by_uid_and_of_their_fields_what_it_asked_fo
     let impostor = observation.inventory.children.last_mut().unwrap();
     impostor.uid = Some("another uid".to_owned());
     let mut db = component("db", &[]);
-    db.children.push(ChildView { api_version: "v1".into(), kind: "ConfigMap".into(), fields: vec!["/data/x".into(), "/data/absent".into()] });
+    db.children.push(ChildView {
+        api_version: "v1".into(),
+        kind: "ConfigMap".into(),
+        fields: vec!["/data/x".into(), "/data/absent".into()],
+    });
     let renderer = scripted(|_| Ok(response(State::Ready)));
     render(&graph(&observation, vec![db]), &observation, &renderer);
     let seen: Vec<_> = renderer.asked()[0].children.iter().map(|child| (child.reference.name.clone(), child.fields.clone())).collect();
@@ -104,7 +107,8 @@ fn the_applied_gate_opens_when_everything_wanted_is_in_the_inventory() {
     assert!(!waits(&observation));
     observation.inventory.children[1].uid = None;
     assert!(waits(&observation), "an intent is no object");
-    observation.inventory.children[1] = ChildEntry { component: "other".into(), uid: Some("x".into()), ..observation.inventory.children[1].clone() };
+    observation.inventory.children[1] =
+        ChildEntry { component: "other".into(), uid: Some("x".into()), ..observation.inventory.children[1].clone() };
     assert!(waits(&observation), "what another component made does not count");
 }
 
@@ -142,7 +146,11 @@ fn outputs_open_their_gate_and_become_inputs() {
         Ok(Response { outputs, ..response(State::Progressing) })
     });
     let after = [("db", Gate::Outputs), ("cache", Gate::Applied)];
-    let desired = render(&graph(&observation, vec![component("cache", &[]), component("db", &[]), component("web", &after)]), &observation, &renderer);
+    let desired = render(
+        &graph(&observation, vec![component("cache", &[]), component("db", &[]), component("web", &after)]),
+        &observation,
+        &renderer,
+    );
     assert!(answered(&desired, "web"));
     let inputs: Vec<_> = renderer.asked()[2].inputs.iter().map(|input| (input.component.clone(), input.outputs.clone())).collect();
     assert_eq!(inputs, [("cache".to_owned(), json!({})), ("db".to_owned(), json!({"host": "db.team"}))]);
@@ -230,7 +238,8 @@ fn a_provider_whose_config_does_not_fit_names_the_field_of_the_owner() {
 #[test]
 fn a_seal_beyond_its_own_plugins_grants_never_reaches_the_component() {
     let (observation, graph) = sealed(json!({"store": {"unseal": {"type": "awskms"}}}), provider("kms", "awskms", &[]));
-    let smuggled = |_: &SealRequest| Seal { service_account_annotations: vec![("eks.amazonaws.com/role-arn".into(), "arn:admin".into())], ..seal() };
+    let smuggled =
+        |_: &SealRequest| Seal { service_account_annotations: vec![("eks.amazonaws.com/role-arn".into(), "arn:admin".into())], ..seal() };
     let renderer = with_seals(|_| Ok(response(State::Ready)), smuggled);
     let desired = render(&graph, &observation, &renderer);
     let Outcome::Refused(refusal) = outcome(&desired, "store") else { panic!("{desired:?}") };
@@ -269,7 +278,8 @@ fn components_finalise_in_reverse_order_and_go_on_until_it_is_their_turn() {
 
 #[test]
 fn needs_without_an_answer_are_told_and_too_many_are_refused() {
-    let need = |id: usize| Need { id: format!("n{id}"), kind: "object".into(), mode: NeedMode::Watch, project: Vec::new(), spec: json!({}) };
+    let need =
+        |id: usize| Need { id: format!("n{id}"), kind: "object".into(), mode: NeedMode::Watch, project: Vec::new(), spec: json!({}) };
     let mut observation = observation(owner(json!({})));
     observation.answers.insert(("db".into(), "n0".into()), AnswerOutcome::Pending);
     let with = |count: usize| {

@@ -124,7 +124,11 @@ fn events(facts: &Facts<'_>, components: &[ComponentReport]) -> Vec<ReportedEven
                 fingerprint: if bad { format!("{} {}", component.reason, component.message) } else { component.state.as_str().to_owned() },
                 event_type: if bad { EventType::Warning } else { EventType::Normal },
                 reason: if bad { component.reason.clone() } else { format!("Component{}", component.state.as_str()) },
-                message: format!("{}: {}", component.name, if component.message.is_empty() { component.state.as_str() } else { &component.message }),
+                message: format!(
+                    "{}: {}",
+                    component.name,
+                    if component.message.is_empty() { component.state.as_str() } else { &component.message }
+                ),
             }
         })
         .collect();

@@ -116,9 +116,7 @@ fn reconciled(facts: &Facts<'_>, components: &[ComponentReport]) -> Wanted {
     });
     match stuck {
         None => (type_, ConditionStatus::True, "Reconciled".to_owned(), String::new()),
-        Some(component) => {
-            (type_, ConditionStatus::False, component.reason.clone(), format!("{}: {}", component.name, component.message))
-        }
+        Some(component) => (type_, ConditionStatus::False, component.reason.clone(), format!("{}: {}", component.name, component.message)),
     }
 }
 

@@ -19,11 +19,7 @@ pub fn component(label: &str) -> Vec<u8> {
 }
 
 pub fn options() -> RegistryOptions {
-    let retry = RetryPolicy {
-        attempts: 3,
-        first_wait: Duration::from_millis(5),
-        longest_wait: Duration::from_millis(20),
-    };
+    let retry = RetryPolicy { attempts: 3, first_wait: Duration::from_millis(5), longest_wait: Duration::from_millis(20) };
     RegistryOptions { transport: Transport::PlainHttpOnLoopback, retry, ..RegistryOptions::default() }
 }
 

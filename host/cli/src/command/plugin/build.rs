@@ -42,7 +42,9 @@ pub(super) fn run(path: &Path, to: Option<&Path>) -> Result<ExitCode, CliError> 
 fn encode(place: &Path, core: &[u8]) -> Result<Vec<u8>, CliError> {
     let unfit = |error: &dyn std::fmt::Display| CliError::Content {
         place: place.display().to_string(),
-        detail: format!("it cannot become a plugin: {error:#}; does it call export_plugin! of banhbaoring-sdk, and nothing else that imports?"),
+        detail: format!(
+            "it cannot become a plugin: {error:#}; does it call export_plugin! of banhbaoring-sdk, and nothing else that imports?"
+        ),
     };
     wit_component::ComponentEncoder::default()
         .validate(true)

@@ -116,8 +116,7 @@ fn manifests(
     let account = format!("plugin-{}", descriptor.name);
     let mut verify = json!({"mode": "enforce"});
     if let Some(key) = key {
-        let data =
-            std::fs::read_to_string(key).map_err(|source| CliError::File { what: "cannot read", path: key.to_owned(), source })?;
+        let data = std::fs::read_to_string(key).map_err(|source| CliError::File { what: "cannot read", path: key.to_owned(), source })?;
         verify["authorities"] = json!([{"name": "release", "key": {"data": data}}]);
     }
     let version = match &reference.selector {
@@ -134,12 +133,12 @@ fn manifests(
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": format!("banhbaoring:{account}")},
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]}),
         json!({"apiVersion": "plugins.banhbaoring.io/v1alpha1", "kind": "Plugin", "metadata": {"name": descriptor.name, "labels": labels},
-            "spec": {
-                "source": {"oci": {"url": reference.repository.to_string(), "ref": version, "insecure": insecure}},
-                "verify": verify,
-                "grants": grants,
-                "serviceAccountRef": {"namespace": namespace, "name": account},
-            }}),
+        "spec": {
+            "source": {"oci": {"url": format!("oci://{}", reference.repository), "ref": version, "insecure": insecure}},
+            "verify": verify,
+            "grants": grants,
+            "serviceAccountRef": {"namespace": namespace, "name": account},
+        }}),
     ];
     let mut text = String::new();
     for document in documents {
@@ -160,7 +159,7 @@ fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
         .map(|grant| PolicyRule {
             api_groups: grant.api_groups.clone(),
             resources: grant.resources.clone(),
-            verbs: grant.verbs.clone(),
+            verbs: with_apply(&grant.verbs),
             resource_names: Vec::new(),
         })
         .collect();
@@ -180,4 +179,13 @@ fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
         rules.push(rule(format!("{plural}/finalizers"), &["update"]));
     }
     rules
+}
+
+/// The host creates by server-side apply, which RBAC counts as `create` and `patch`.
+fn with_apply(verbs: &[String]) -> Vec<String> {
+    let mut verbs = verbs.to_vec();
+    if verbs.iter().any(|verb| verb == "create") && !verbs.iter().any(|verb| verb == "patch") {
+        verbs.push("patch".to_owned());
+    }
+    verbs
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use banhbaoring_artifact::{
-    Artifact, Limits, Mode, Package, Reference, Requirement, Selector, SigningKey, Source, Tag, Verification, push as publish, sign as attach,
+    Artifact, Limits, Mode, Package, Reference, Requirement, Selector, SigningKey, Source, Tag, Verification, push as publish,
+    sign as attach,
 };
 use banhbaoring_sandbox::{EngineSettings, Sandbox};
 use chrono::Utc;
@@ -53,9 +54,8 @@ pub(super) async fn sign(
     generate: Option<&Path>,
     registry: &RegistryArgs,
 ) -> Result<ExitCode, CliError> {
-    let password = std::env::var("COSIGN_PASSWORD").map_err(|_| {
-        CliError::Refused("COSIGN_PASSWORD is not set: it holds the password of the key (it may be empty)".to_owned())
-    })?;
+    let password = std::env::var("COSIGN_PASSWORD")
+        .map_err(|_| CliError::Refused("COSIGN_PASSWORD is not set: it holds the password of the key (it may be empty)".to_owned()))?;
     let key = match (key, generate) {
         (Some(path), _) => {
             let file = std::fs::read(path).map_err(|source| CliError::File { what: "cannot read", path: path.to_owned(), source })?;

@@ -89,7 +89,9 @@ fn one(asker: &Asker<'_>, findings: &mut Findings, template: &Template<'_>) {
         findings.add(
             Reason::PodNotGranted,
             Some(reference),
-            format!("{reference} makes pods; granted: none; add to the Plugin's grants: pods: {{serviceAccounts: [own], secretRefs: [own]}}"),
+            format!(
+                "{reference} makes pods; granted: none; add to the Plugin's grants: pods: {{serviceAccounts: [own], secretRefs: [own]}}"
+            ),
         );
         return;
     }

@@ -156,7 +156,8 @@ fn attributes(findings: &mut Findings, seal: &Seal, mounts: &mounts::Mounts) {
         }
         let variable = text.strip_prefix("env://").filter(|name| !seal.env.iter().any(|variable| variable.name == *name));
         if let Some(name) = variable {
-            let message = format!("the attribute {} reads the variable {}, which the seal does not set", shown(&attribute.key), shown(name));
+            let message =
+                format!("the attribute {} reads the variable {}, which the seal does not set", shown(&attribute.key), shown(name));
             findings.add(Reason::SealInvalid, None, message);
         }
         mounts.value(findings, &format!("the attribute {}", shown(&attribute.key)), text);

@@ -8,9 +8,35 @@ use crate::contract::{SealVolume, VolumeSource};
 
 /// Directories below /etc that the system reads.
 const SYSTEM: &[&str] = &[
-    "alternatives", "apk", "apt", "ca-certificates", "cron.d", "cron.daily", "cron.hourly", "default", "dpkg", "init.d", "kubernetes",
-    "ld.so.conf.d", "logrotate.d", "modprobe.d", "network", "opt", "pam.d", "periodic", "pki", "profile.d", "rc.d", "security", "skel",
-    "ssh", "ssl", "sudoers.d", "sysctl.d", "systemd", "xdg",
+    "alternatives",
+    "apk",
+    "apt",
+    "ca-certificates",
+    "cron.d",
+    "cron.daily",
+    "cron.hourly",
+    "default",
+    "dpkg",
+    "init.d",
+    "kubernetes",
+    "ld.so.conf.d",
+    "logrotate.d",
+    "modprobe.d",
+    "network",
+    "opt",
+    "pam.d",
+    "periodic",
+    "pki",
+    "profile.d",
+    "rc.d",
+    "security",
+    "skel",
+    "ssh",
+    "ssl",
+    "sudoers.d",
+    "sysctl.d",
+    "systemd",
+    "xdg",
 ];
 
 /// First directories of file systems: a value that begins with one of them is a path.
@@ -27,7 +53,8 @@ impl Mounts {
     pub(super) fn value(&self, findings: &mut Findings, who: &str, text: &str) {
         let file = text.strip_prefix("file:");
         let path = file.map_or(text, |rest| rest.strip_prefix("//").unwrap_or(rest));
-        let first = path.strip_prefix('/').map(|rest| rest.split('/').find(|segment| !segment.is_empty() && *segment != ".").unwrap_or_default());
+        let first =
+            path.strip_prefix('/').map(|rest| rest.split('/').find(|segment| !segment.is_empty() && *segment != ".").unwrap_or_default());
         let is_file = file.is_some() || first.is_some_and(|first| ROOTS.contains(&first) || first == "..");
         let climbs = path.split('/').any(|segment| segment == "..") && (path.starts_with(['/', '.']) || file.is_some());
         let inside = is_absolute_path(path)
@@ -74,7 +101,10 @@ pub(super) fn check(findings: &mut Findings, volumes: &[SealVolume]) -> Mounts {
             findings.add(
                 Reason::MountNotAllowed,
                 None,
-                format!("the volume {}: a path leads out of it, or a token lives shorter than 600 or longer than 86400 seconds", shown(name)),
+                format!(
+                    "the volume {}: a path leads out of it, or a token lives shorter than 600 or longer than 86400 seconds",
+                    shown(name)
+                ),
             );
         }
     }
@@ -107,9 +137,24 @@ mod tests {
         for good in ["/etc/store/unseal", "/etc/store/unseal/key", "/var/run/secrets/cloud.example/token", "/run/secrets/x", "/mnt/kms"] {
             assert!(is_place(good), "{good}");
         }
-        for bad in ["/", "/etc", "/etc/store", "/etc/ssl/certs", "/usr/lib/x", "/proc/self", "/tmp/x", "etc/x/y", "/etc/x/../ssl/certs",
-            "/var/run/secrets/kubernetes.io/serviceaccount", "/var/run/secrets", "/bin/x", "/etc//x/y", "/dev/shm/x", "/lib/x", ""]
-        {
+        for bad in [
+            "/",
+            "/etc",
+            "/etc/store",
+            "/etc/ssl/certs",
+            "/usr/lib/x",
+            "/proc/self",
+            "/tmp/x",
+            "etc/x/y",
+            "/etc/x/../ssl/certs",
+            "/var/run/secrets/kubernetes.io/serviceaccount",
+            "/var/run/secrets",
+            "/bin/x",
+            "/etc//x/y",
+            "/dev/shm/x",
+            "/lib/x",
+            "",
+        ] {
             assert!(!is_place(bad), "{bad}");
         }
     }
@@ -122,14 +167,30 @@ mod tests {
             mounts.value(&mut findings, "x", text);
             findings.count() > 0
         };
-        for good in ["file:///etc/store/unseal/key", "/etc/store/unseal/ca.crt", "alias/my-key", "projects/a/locations/b", "/subscriptions/a",
-            "https://kms.example.com", "transit/", "a..b"]
-        {
+        for good in [
+            "file:///etc/store/unseal/key",
+            "/etc/store/unseal/ca.crt",
+            "alias/my-key",
+            "projects/a/locations/b",
+            "/subscriptions/a",
+            "https://kms.example.com",
+            "transit/",
+            "a..b",
+        ] {
             assert!(!refused(good), "{good}");
         }
-        for bad in ["file:///etc/store/tls/key", "/etc/passwd", "/etc/store/unseal/../tls/key", "file:/proc/self/environ", "//etc/passwd",
-            "/./etc/passwd", "../../etc/passwd", "/var/run/secrets/kubernetes.io/serviceaccount/token", "file://../x", "/etc/store/unsealed"]
-        {
+        for bad in [
+            "file:///etc/store/tls/key",
+            "/etc/passwd",
+            "/etc/store/unseal/../tls/key",
+            "file:/proc/self/environ",
+            "//etc/passwd",
+            "/./etc/passwd",
+            "../../etc/passwd",
+            "/var/run/secrets/kubernetes.io/serviceaccount/token",
+            "file://../x",
+            "/etc/store/unsealed",
+        ] {
             assert!(refused(bad), "{bad}");
         }
     }

@@ -17,7 +17,10 @@ fn a_foreign_secret_is_refused_by_whichever_way_it_is_named() {
         in_init(json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "foreign", "key": "k"}}}])),
         pod_with("/volumes", json!([{"name": "x", "secret": {"secretName": "foreign"}}])),
         pod_with("/volumes", json!([{"name": "x", "projected": {"sources": [{"secret": {"name": "foreign"}}]}}])),
-        pod_with("/volumes", json!([{"name": "x", "projected": {"sources": [{"configMap": {"name": "c"}}, {"secret": {"name": "foreign"}}]}}])),
+        pod_with(
+            "/volumes",
+            json!([{"name": "x", "projected": {"sources": [{"configMap": {"name": "c"}}, {"secret": {"name": "foreign"}}]}}]),
+        ),
         pod_with("/imagePullSecrets", json!([{"name": "foreign"}])),
     ];
     for way in ways {
@@ -31,11 +34,15 @@ fn a_foreign_secret_is_refused_by_whichever_way_it_is_named() {
 fn a_foreign_secret_in_an_ingress_is_refused() {
     let mut grants = grants();
     grants.resources.push(
-        serde_json::from_value(json!({"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["get", "create", "patch", "delete"]}))
-            .unwrap(),
+        serde_json::from_value(
+            json!({"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["get", "create", "patch", "delete"]}),
+        )
+        .unwrap(),
     );
     let ingress = |name: &str| {
-        response(vec![json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "prod"}, "spec": {"tls": [{"secretName": name}]}})])
+        response(vec![
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "prod"}, "spec": {"tls": [{"secretName": name}]}}),
+        ])
     };
     assert_eq!(refusal_under(grants.clone(), ingress("foreign")).unwrap().reason, "SecretNotGranted");
     assert_eq!(refusal_under(grants, ingress("from-spec")), None);
@@ -95,12 +102,21 @@ fn another_account_is_refused() {
 #[test]
 fn the_default_account_cannot_be_made_ones_own() {
     let account = with(account(), "/metadata/name", json!("default"));
-    refused(response(vec![account, stateful_set(pod_with("/serviceAccountName", json!("default")))]), Reason::ServiceAccountNotGranted, "default");
+    refused(
+        response(vec![account, stateful_set(pod_with("/serviceAccountName", json!("default")))]),
+        Reason::ServiceAccountNotGranted,
+        "default",
+    );
 }
 
 #[test]
 fn a_token_for_an_audience_that_was_not_granted_is_refused() {
-    let token = |audience: Json| workload(pod_with("/volumes", json!([{"name": "x", "projected": {"sources": [{"serviceAccountToken": {"audience": audience, "path": "t"}}]}}])));
+    let token = |audience: Json| {
+        workload(pod_with(
+            "/volumes",
+            json!([{"name": "x", "projected": {"sources": [{"serviceAccountToken": {"audience": audience, "path": "t"}}]}}]),
+        ))
+    };
     refused(token(json!("sts.amazonaws.com")), Reason::AudienceNotGranted, "sts.amazonaws.com");
     refused(token(json!(["store"])), Reason::PodInvalid, "audience");
     allowed(token(json!("store")));
@@ -120,7 +136,8 @@ fn an_annotation_of_an_account_comes_from_the_spec_a_slot_or_a_grant() {
 fn an_account_that_is_only_changed_where_it_exists_is_not_made_ones_own() {
     let mut grants = grants();
     grants.resources[1].relation = Relation::Any;
-    let mut answer = response(vec![with(account(), "/metadata/name", json!("admin")), stateful_set(pod_with("/serviceAccountName", json!("admin")))]);
+    let mut answer =
+        response(vec![with(account(), "/metadata/name", json!("admin")), stateful_set(pod_with("/serviceAccountName", json!("admin")))]);
     answer.objects[0].mode = ApplyMode::IfExists;
     assert_eq!(refusal_under(grants, answer).unwrap().reason, "ServiceAccountNotGranted");
 }

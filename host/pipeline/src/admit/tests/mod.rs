@@ -268,11 +268,14 @@ pub(super) fn role_binding() -> Json {
 
 /// Something that needs every line of [`grants`].
 pub(super) fn store() -> Response {
-    let mut pod = pod_with("/volumes", json!([
-        {"name": "key", "secret": {"secretName": "prod-key"}},
-        {"name": "creds", "secret": {"secretName": "from-spec"}},
-        {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"audience": "store", "path": "token"}}]}},
-    ]));
+    let mut pod = pod_with(
+        "/volumes",
+        json!([
+            {"name": "key", "secret": {"secretName": "prod-key"}},
+            {"name": "creds", "secret": {"secretName": "from-spec"}},
+            {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"audience": "store", "path": "token"}}]}},
+        ]),
+    );
     pod["automountServiceAccountToken"] = json!(false);
     Response {
         secrets: vec![generated("prod-key")],

@@ -30,17 +30,24 @@ fn object_need(name: &str) -> Response {
 #[test]
 fn a_need_is_admitted_by_whose_object_it_asks_for() {
     let under = |relation: &str, name: &str| {
-        let grants = grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": ["get"], "relation": relation}]}));
+        let grants =
+            grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": ["get"], "relation": relation}]}));
         refusal_under(grants, object_need(name)).is_none()
     };
     assert!(under("referenced", "edge"), "the spec names it");
     assert!(!under("owned", "edge") && !under("referenced", "strange") && under("any", "strange"));
-    refused(need("object", json!({"reference": {"apiVersion": "v1", "kind": "Service", "name": "edge", "namespace": "team-b"}})), Reason::ResourceNotGranted, "services");
+    refused(
+        need("object", json!({"reference": {"apiVersion": "v1", "kind": "Service", "name": "edge", "namespace": "team-b"}})),
+        Reason::ResourceNotGranted,
+        "services",
+    );
 }
 
 #[test]
 fn a_need_that_is_kept_current_needs_a_watch() {
-    let grants = |verbs: Json| grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": verbs, "relation": "any"}]}));
+    let grants = |verbs: Json| {
+        grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": verbs, "relation": "any"}]}))
+    };
     let mut answer = object_need("edge");
     answer.needs[0].mode = NeedMode::Watch;
     assert!(refusal_under(grants(json!(["get"])), answer.clone()).unwrap().message.contains("watch"));
@@ -49,14 +56,22 @@ fn a_need_that_is_kept_current_needs_a_watch() {
 
 #[test]
 fn contents_of_secrets_are_nobodys_answer() {
-    let grants = grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"], "relation": "any"}]}));
+    let grants =
+        grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"], "relation": "any"}]}));
     let reads = |project: Json, spec: Json, kind: &str| {
         let mut answer = need(kind, spec);
         answer.needs[0].project = serde_json::from_value(project).unwrap();
         refusal_under(grants.clone(), answer).map(|refusal| refusal.reason)
     };
     let one = json!({"reference": {"apiVersion": "v1", "kind": "Secret", "name": "prod-key"}});
-    for project in [json!([]), json!(["/data"]), json!(["/metadata"]), json!(["/metadata/annotations"]), json!(["/metadata/name", "/stringData"]), json!([""])] {
+    for project in [
+        json!([]),
+        json!(["/data"]),
+        json!(["/metadata"]),
+        json!(["/metadata/annotations"]),
+        json!(["/metadata/name", "/stringData"]),
+        json!([""]),
+    ] {
         assert_eq!(reads(project.clone(), one.clone(), "object").as_deref(), Some("SecretNotReadable"), "{project}");
     }
     assert_eq!(reads(json!(["/metadata/labels", "/type"]), one, "object"), None);
@@ -95,7 +110,11 @@ fn too_many_or_malformed_needs_are_refused() {
     let mut twice = need("job", json!({"key": "x"}));
     twice.needs.push(twice.needs[0].clone());
     refused(twice, Reason::NeedInvalid, "id");
-    refused(need("object", json!({"reference": {"apiVersion": "v1", "kind": "Service", "name": "../secrets/x"}})), Reason::NeedInvalid, "no object");
+    refused(
+        need("object", json!({"reference": {"apiVersion": "v1", "kind": "Service", "name": "../secrets/x"}})),
+        Reason::NeedInvalid,
+        "no object",
+    );
 }
 
 #[test]
@@ -150,13 +169,17 @@ fn actions_keep_to_the_grants_of_what_they_touch() {
     for (kind, api_version) in [("Secret", "v1"), ("ServiceAccount", "v1"), ("ClusterRole", "rbac.authorization.k8s.io/v1")] {
         refused(action("patch", json!({"target": target(kind, api_version), "fields": {"data": {}}})), Reason::KindNotAllowed, kind);
     }
-    let grants = grants_with(json!({"resources": [{"apiGroups": ["", "apps"], "resources": ["services", "deployments"], "verbs": ["get", "patch"], "relation": "referenced"}]}));
-    let patch = |fields: Json| refusal_under(grants.clone(), action("patch", json!({"target": target("Deployment", "apps/v1"), "fields": fields})));
+    let grants = grants_with(
+        json!({"resources": [{"apiGroups": ["", "apps"], "resources": ["services", "deployments"], "verbs": ["get", "patch"], "relation": "referenced"}]}),
+    );
+    let patch =
+        |fields: Json| refusal_under(grants.clone(), action("patch", json!({"target": target("Deployment", "apps/v1"), "fields": fields})));
     assert_eq!(patch(json!({"spec": {"replicas": 0}})), None);
     assert_eq!(patch(json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})).unwrap().reason, "ActionInvalid");
     assert_eq!(patch(json!({"metadata": {"finalizers": []}, "status": {}})).unwrap().reason, "ActionInvalid");
     let run = |pod: Json| action("run", json!({"key": "migrate-1", "podTemplate": {"spec": pod}, "deadlineSeconds": 60}));
-    let mut jobs = grants_with(json!({"resources": [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "create", "delete"]}]}));
+    let mut jobs =
+        grants_with(json!({"resources": [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "create", "delete"]}]}));
     jobs.pods = super::grants().pods;
     jobs.pods.as_mut().unwrap().service_accounts = vec!["prod".to_owned()];
     assert_eq!(refusal_under(jobs.clone(), run(pod())), None);

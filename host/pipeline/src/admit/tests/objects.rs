@@ -29,7 +29,9 @@ fn another_namespace_can_be_granted_by_name_only() {
 
 #[test]
 fn a_wildcard_in_a_resource_grant_grants_nothing() {
-    let all: Grants = serde_json::from_value(json!({"resources": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "relation": "any"}]})).unwrap();
+    let all: Grants =
+        serde_json::from_value(json!({"resources": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "relation": "any"}]}))
+            .unwrap();
     assert_eq!(refusal_under(all, service("/spec/type", json!("ClusterIP"))).unwrap().reason, "ResourceNotGranted");
 }
 
@@ -45,7 +47,11 @@ fn a_cluster_scoped_object_needs_its_own_grant() {
         ("apiregistration.k8s.io/v1", "APIService"),
         ("storage.k8s.io/v1", "CSIDriver"),
     ] {
-        refused(response(vec![json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}})]), Reason::ResourceNotGranted, kind);
+        refused(
+            response(vec![json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}})]),
+            Reason::ResourceNotGranted,
+            kind,
+        );
     }
 }
 
@@ -69,9 +75,21 @@ fn somebody_elses_definition_and_the_hosts_resources_are_never_rendered() {
 
 #[test]
 fn a_kind_that_nobody_serves_is_refused() {
-    refused(response(vec![json!({"apiVersion": "v1", "kind": "List", "metadata": {"name": "x"}, "items": []})]), Reason::KindUnknown, "List");
-    refused(response(vec![json!({"apiVersion": "apps/v2", "kind": "Deployment", "metadata": {"name": "x"}})]), Reason::KindUnknown, "apps/v2");
-    refused(response(vec![json!({"apiVersion": "extensions/v1beta1", "kind": "Ingress", "metadata": {"name": "x"}})]), Reason::KindUnknown, "Ingress");
+    refused(
+        response(vec![json!({"apiVersion": "v1", "kind": "List", "metadata": {"name": "x"}, "items": []})]),
+        Reason::KindUnknown,
+        "List",
+    );
+    refused(
+        response(vec![json!({"apiVersion": "apps/v2", "kind": "Deployment", "metadata": {"name": "x"}})]),
+        Reason::KindUnknown,
+        "apps/v2",
+    );
+    refused(
+        response(vec![json!({"apiVersion": "extensions/v1beta1", "kind": "Ingress", "metadata": {"name": "x"}})]),
+        Reason::KindUnknown,
+        "Ingress",
+    );
 }
 
 #[test]
@@ -107,7 +125,9 @@ fn a_name_that_the_server_would_not_take_is_refused() {
     for name in [json!(""), json!("Prod"), json!("a/b"), json!("../x"), json!("a".repeat(254)), json!(7), Json::Null] {
         refused(service("/metadata/name", name), Reason::ObjectInvalid, "name");
     }
-    for manifest in [json!(null), json!([]), json!("x"), json!({}), json!({"apiVersion": "v1"}), json!({"apiVersion": "v1", "kind": "Service"})] {
+    for manifest in
+        [json!(null), json!([]), json!("x"), json!({}), json!({"apiVersion": "v1"}), json!({"apiVersion": "v1", "kind": "Service"})]
+    {
         refused(response(vec![manifest]), Reason::ObjectInvalid, "without");
     }
 }
@@ -152,7 +172,11 @@ fn one_component_cannot_ask_for_an_object_twice() {
 
 #[test]
 fn an_external_name_service_is_refused_whatever_is_granted() {
-    refused(service("/spec", json!({"type": "ExternalName", "externalName": "169.254.169.254"})), Reason::ServiceNotAllowed, "ExternalName");
+    refused(
+        service("/spec", json!({"type": "ExternalName", "externalName": "169.254.169.254"})),
+        Reason::ServiceNotAllowed,
+        "ExternalName",
+    );
     refused(service("/spec/externalName", json!("evil.test")), Reason::ServiceNotAllowed, "ExternalName");
     refused(service("/spec/externalIPs", json!(["10.0.0.1"])), Reason::ServiceNotAllowed, "externalIPs");
     refused(service("/spec/type", json!("Future")), Reason::ServiceNotAllowed, "ExternalName");

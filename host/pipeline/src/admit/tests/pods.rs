@@ -196,7 +196,8 @@ fn a_foreign_volume_claim_is_refused() {
     allowed(claim("edge"));
     allowed(claim("data-prod-0"));
     let mut set = stateful_set(pod());
-    set["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": {"dataSource": {"kind": "PersistentVolumeClaim", "name": "foreign"}}}]);
+    set["spec"]["volumeClaimTemplates"] =
+        json!([{"metadata": {"name": "data"}, "spec": {"dataSource": {"kind": "PersistentVolumeClaim", "name": "foreign"}}}]);
     refused(response(vec![account(), set]), Reason::ClaimNotGranted, "foreign");
 }
 
@@ -210,6 +211,7 @@ fn a_placeholder_stands_only_in_annotations_of_pods_and_only_for_secrets_that_th
     allowed(annotated("$(hash:prod-key/key)"));
     refused(annotated("$(hash:foreign/key)"), Reason::SecretNotGranted, "foreign");
     refused(annotated("x $(hash:prod-key/key)"), Reason::ObjectInvalid, "whole value");
-    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "prod", "annotations": {"x": "$(hash:prod-key/key)"}}});
+    let service =
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "prod", "annotations": {"x": "$(hash:prod-key/key)"}}});
     refused(response(vec![service]), Reason::ObjectInvalid, "whole value");
 }

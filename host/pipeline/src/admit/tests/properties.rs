@@ -73,38 +73,95 @@ fn any_json() -> impl Strategy<Value = Json> {
 /// Words of the API, so that arbitrary trees reach the checks, and others.
 fn any_word() -> impl Strategy<Value = String> {
     let words = [
-        "apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "spec", "template", "containers", "initContainers",
-        "volumes", "env", "envFrom", "secretKeyRef", "secretName", "secret", "projected", "sources", "securityContext", "capabilities", "add",
-        "image", "rules", "verbs", "apiGroups", "resources", "roleRef", "subjects", "v1", "apps/v1", "StatefulSet", "Pod", "Service", "Role",
-        "rbac.authorization.k8s.io/v1", "team-a", "team-b", "prod", "$(hash:a/b)", "$(hash:", "status", "volumeClaimTemplates", "dataSource",
-        "hostPath", "serviceAccountName", "imagePullSecrets", "ä", "", "\u{0}", "~", "../..",
+        "apiVersion",
+        "kind",
+        "metadata",
+        "name",
+        "namespace",
+        "labels",
+        "annotations",
+        "spec",
+        "template",
+        "containers",
+        "initContainers",
+        "volumes",
+        "env",
+        "envFrom",
+        "secretKeyRef",
+        "secretName",
+        "secret",
+        "projected",
+        "sources",
+        "securityContext",
+        "capabilities",
+        "add",
+        "image",
+        "rules",
+        "verbs",
+        "apiGroups",
+        "resources",
+        "roleRef",
+        "subjects",
+        "v1",
+        "apps/v1",
+        "StatefulSet",
+        "Pod",
+        "Service",
+        "Role",
+        "rbac.authorization.k8s.io/v1",
+        "team-a",
+        "team-b",
+        "prod",
+        "$(hash:a/b)",
+        "$(hash:",
+        "status",
+        "volumeClaimTemplates",
+        "dataSource",
+        "hostPath",
+        "serviceAccountName",
+        "imagePullSecrets",
+        "ä",
+        "",
+        "\u{0}",
+        "~",
+        "../..",
     ];
     prop_oneof![9 => proptest::sample::select(words.to_vec()).prop_map(ToOwned::to_owned), 1 => any::<String>()]
 }
 
 fn any_manifest() -> impl Strategy<Value = Json> {
     let heads = vec![
-        ("v1", "Service"), ("v1", "Secret"), ("v1", "ServiceAccount"), ("v1", "Pod"), ("v1", "PersistentVolumeClaim"), ("apps/v1", "StatefulSet"),
-        ("batch/v1", "CronJob"), ("rbac.authorization.k8s.io/v1", "Role"), ("rbac.authorization.k8s.io/v1", "RoleBinding"), ("v1", "Nothing"),
+        ("v1", "Service"),
+        ("v1", "Secret"),
+        ("v1", "ServiceAccount"),
+        ("v1", "Pod"),
+        ("v1", "PersistentVolumeClaim"),
+        ("apps/v1", "StatefulSet"),
+        ("batch/v1", "CronJob"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+        ("v1", "Nothing"),
         ("networking.k8s.io/v1", "Ingress"),
     ];
     let namespace = prop_oneof![Just(Json::Null), Just(json!("team-a")), Just(json!("team-b")), Just(json!("kube-system")), any_json()];
-    (proptest::sample::select(heads), namespace, any_json(), any_json(), any_json()).prop_map(|((api_version, kind), namespace, metadata, spec, rest)| {
-        let mut manifest = match rest {
-            Json::Object(fields) => Json::Object(fields),
-            _ => json!({}),
-        };
-        manifest["apiVersion"] = json!(api_version);
-        manifest["kind"] = json!(kind);
-        manifest["metadata"] = match metadata {
-            Json::Object(fields) => Json::Object(fields),
-            _ => json!({}),
-        };
-        manifest["metadata"]["name"] = json!("prod");
-        manifest["metadata"]["namespace"] = namespace;
-        manifest["spec"] = spec;
-        manifest
-    })
+    (proptest::sample::select(heads), namespace, any_json(), any_json(), any_json()).prop_map(
+        |((api_version, kind), namespace, metadata, spec, rest)| {
+            let mut manifest = match rest {
+                Json::Object(fields) => Json::Object(fields),
+                _ => json!({}),
+            };
+            manifest["apiVersion"] = json!(api_version);
+            manifest["kind"] = json!(kind);
+            manifest["metadata"] = match metadata {
+                Json::Object(fields) => Json::Object(fields),
+                _ => json!({}),
+            };
+            manifest["metadata"]["name"] = json!("prod");
+            manifest["metadata"]["namespace"] = namespace;
+            manifest["spec"] = spec;
+            manifest
+        },
+    )
 }
 
 fn generous() -> Grants {

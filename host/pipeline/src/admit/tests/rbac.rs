@@ -8,7 +8,8 @@ fn rule(value: Json) -> Response {
 
 #[test]
 fn a_role_beyond_the_granted_rules_is_refused() {
-    let refusal = refused(rule(json!({"apiGroups": [""], "resources": ["pods", "secrets"], "verbs": ["get"]})), Reason::RoleNotGranted, "secrets");
+    let refusal =
+        refused(rule(json!({"apiGroups": [""], "resources": ["pods", "secrets"], "verbs": ["get"]})), Reason::RoleNotGranted, "secrets");
     assert!(refusal.message.contains("rbac: [{apiGroups: [\"\"], resources: [secrets], verbs: [get]}]"), "{}", refusal.message);
     for beyond in [
         json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]}),
@@ -47,8 +48,11 @@ fn escalating_verbs_are_refused_even_if_somebody_granted_them() {
 #[test]
 fn names_in_a_granted_rule_bind() {
     let mut grants = grants();
-    grants.rbac = serde_json::from_value(json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["one"]}])).unwrap();
-    let asks = |names: Json| refusal_under(grants.clone(), rule(json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": names})));
+    grants.rbac =
+        serde_json::from_value(json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["one"]}])).unwrap();
+    let asks = |names: Json| {
+        refusal_under(grants.clone(), rule(json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": names})))
+    };
     assert_eq!(asks(json!(["one"])), None);
     assert!(asks(json!(["two"])).is_some() && asks(json!(["one", "two"])).is_some() && asks(json!([])).is_some());
 }
@@ -68,7 +72,11 @@ fn bound(pointer: &str, value: Json) -> Response {
 #[test]
 fn only_a_role_of_the_same_answer_is_bound() {
     allowed(bound("/metadata/name", json!("prod")));
-    refused(bound("/roleRef", json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"})), Reason::BindingNotGranted, "cluster-admin");
+    refused(
+        bound("/roleRef", json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"})),
+        Reason::BindingNotGranted,
+        "cluster-admin",
+    );
     refused(bound("/roleRef/name", json!("somebody-elses")), Reason::BindingNotGranted, "somebody-elses");
     refused(bound("/roleRef/apiGroup", json!("")), Reason::BindingNotGranted, "Role");
     refused(bound("/roleRef/kind", json!("Everything")), Reason::BindingNotGranted, "Everything");

@@ -69,9 +69,27 @@ fn a_plain_provider_is_admitted() {
 #[test]
 fn ld_preload_and_its_kin_are_refused() {
     for name in [
-        "LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "HOME", "GODEBUG", "GOTRACEBACK", "STORE_CONFIG_PATH", "STORE_LOCAL_CONFIG", "HTTPS_PROXY",
-        "SSL_CERT_FILE", "KUBERNETES_SERVICE_HOST", "STORE_RAFT_NODE_ID", "STORE_API_ADDR", "GLIBC_TUNABLES", "http_proxy", "A-B", "", "1A", "A B",
-        "BASH_ENV", "STORE_LOG_LEVEL",
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "PATH",
+        "HOME",
+        "GODEBUG",
+        "GOTRACEBACK",
+        "STORE_CONFIG_PATH",
+        "STORE_LOCAL_CONFIG",
+        "HTTPS_PROXY",
+        "SSL_CERT_FILE",
+        "KUBERNETES_SERVICE_HOST",
+        "STORE_RAFT_NODE_ID",
+        "STORE_API_ADDR",
+        "GLIBC_TUNABLES",
+        "http_proxy",
+        "A-B",
+        "",
+        "1A",
+        "A B",
+        "BASH_ENV",
+        "STORE_LOG_LEVEL",
     ] {
         bad(env(name, "x"), Reason::EnvironmentNotAllowed, "more than the seal");
     }
@@ -101,7 +119,10 @@ fn a_component_gets_no_slot_answer_that_its_provider_was_not_granted() {
     let mut with_slot = rendered("server", &store, store_answer());
     with_slot.slots = vec![slot(&plugin("provider", provider_grants()), env("LD_PRELOAD", "/x.so"))];
     let refusal = permitted(vec![with_slot]).refused.pop().unwrap();
-    assert_eq!((refusal.component.as_str(), refusal.plugin.as_str(), refusal.reason.as_str()), ("server", "provider", "EnvironmentNotAllowed"));
+    assert_eq!(
+        (refusal.component.as_str(), refusal.plugin.as_str(), refusal.reason.as_str()),
+        ("server", "provider", "EnvironmentNotAllowed")
+    );
 }
 
 fn store_answer() -> Response {
@@ -126,7 +147,18 @@ fn a_slot_names_secrets_that_the_component_may_use_as_input() {
 
 #[test]
 fn files_of_a_seal_stay_where_the_system_has_none() {
-    for path in ["/", "/etc", "/etc/ssl/certs", "/usr/bin", "/proc/1", "/dev", "/tmp", "etc/x/y", "/etc/store/../ssl", "/var/run/secrets/kubernetes.io/serviceaccount"] {
+    for path in [
+        "/",
+        "/etc",
+        "/etc/ssl/certs",
+        "/usr/bin",
+        "/proc/1",
+        "/dev",
+        "/tmp",
+        "etc/x/y",
+        "/etc/store/../ssl",
+        "/var/run/secrets/kubernetes.io/serviceaccount",
+    ] {
         bad(Seal { volumes: vec![mounted(path, "from-spec")], ..seal() }, Reason::MountNotAllowed, "mounted");
     }
     let mut item = mounted("/etc/store/x", "from-spec");
@@ -167,7 +199,8 @@ fn annotations_labels_and_audiences_need_grants() {
     bad(labelled("app"), Reason::LabelNotGranted, "podLabels");
     bad(labelled("banhbaoring.io/owner-uid"), Reason::MetadataNotAllowed, "host's own");
     let token = |audience: &str, seconds: u32| {
-        let source = VolumeSource::Token(TokenVolume { audience: audience.to_owned(), path: "token".to_owned(), expiration_seconds: seconds });
+        let source =
+            VolumeSource::Token(TokenVolume { audience: audience.to_owned(), path: "token".to_owned(), expiration_seconds: seconds });
         Seal { volumes: vec![SealVolume { source, ..mounted("/mnt/token", "x") }], ..seal() }
     };
     assert_eq!(judge(token("kms", 3600)), Ok(()));
@@ -217,7 +250,11 @@ fn a_token_that_a_slot_projects_is_the_providers_to_be_granted() {
     let volumes = json!([{"name": "x", "projected": {"sources": [{"serviceAccountToken": {"audience": "kms", "path": "token"}}]}}]);
     let component = |provider: Grants| {
         let slots = vec![slot(&plugin("provider", provider), projected.clone())];
-        permitted(vec![Rendered { slots, ..rendered("server", &plugin("store", grants()), workload(pod_with("/volumes", volumes.clone()))) }]).refused
+        permitted(vec![Rendered {
+            slots,
+            ..rendered("server", &plugin("store", grants()), workload(pod_with("/volumes", volumes.clone())))
+        }])
+        .refused
     };
     assert_eq!(component(provider_grants()), vec![]);
     assert_eq!(component(Grants { audiences: vec![], ..provider_grants() })[0].plugin, "provider");

@@ -5,8 +5,12 @@ use crate::contract::{ComponentCondition, ConditionState, Event, EventType, Metr
 use super::*;
 
 fn condition(name: &str, reason: &str) -> Response {
-    let condition =
-        ComponentCondition { condition_type: name.to_owned(), status: ConditionState::Yes, reason: reason.to_owned(), message: String::new() };
+    let condition = ComponentCondition {
+        condition_type: name.to_owned(),
+        status: ConditionState::Yes,
+        reason: reason.to_owned(),
+        message: String::new(),
+    };
     Response { conditions: vec![condition], ..response(vec![]) }
 }
 

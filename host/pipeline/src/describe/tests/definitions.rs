@@ -16,7 +16,9 @@ fn set(document: &mut Json, pointer: &str, value: Json) {
 
 #[test]
 fn a_definition_of_somebody_elses_group_is_refused() {
-    for group in ["apps.k8s.io", "k8s.io", "plugins.banhbaoring.io", "x.plugins.banhbaoring.io", "gateway.networking.x-k8s.io", "local", "a/b.c", ""] {
+    for group in
+        ["apps.k8s.io", "k8s.io", "plugins.banhbaoring.io", "x.plugins.banhbaoring.io", "gateway.networking.x-k8s.io", "local", "a/b.c", ""]
+    {
         invalid(
             |d| {
                 set(&mut d.kinds[0].crd, "/spec/group", json!(group));

@@ -29,10 +29,15 @@ fn any_grants() -> impl Strategy<Value = Grants> {
         .prop_map(|(host, accounts, secrets, images, marks)| {
             json!({"hostAccess": host, "serviceAccounts": accounts, "secretRefs": secrets, "images": images, "accountAnnotations": marks, "podLabels": marks})
         });
-    let rule = (words(&["", "*"]), words(&["pods", "*", "pods/log"]), words(&["get", "*", "list"]), words(&["a", "b"]))
-        .prop_map(|(groups, resources, verbs, names)| json!({"apiGroups": groups, "resources": resources, "verbs": verbs, "resourceNames": names}));
+    let rule = (words(&["", "*"]), words(&["pods", "*", "pods/log"]), words(&["get", "*", "list"]), words(&["a", "b"])).prop_map(
+        |(groups, resources, verbs, names)| json!({"apiGroups": groups, "resources": resources, "verbs": verbs, "resourceNames": names}),
+    );
     let http = (words(&["GET", "PUT"]), words(&["/", "/v1/", "/v1/sys/"]), any::<bool>()).prop_map(|(methods, paths, host)| {
-        if host { json!({"host": "h", "methods": methods, "paths": paths}) } else { json!({"service": "owned", "methods": methods, "paths": paths}) }
+        if host {
+            json!({"host": "h", "methods": methods, "paths": paths})
+        } else {
+            json!({"service": "owned", "methods": methods, "paths": paths})
+        }
     });
     let admission = (words(&["CREATE", "UPDATE"]), words(&["/spec", "/spec/a", "/metadata"]))
         .prop_map(|(operations, pointers)| json!({"kind": "g/K", "operations": operations, "mayTouch": pointers}));

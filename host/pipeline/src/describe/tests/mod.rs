@@ -63,7 +63,11 @@ pub(super) fn descriptor() -> Descriptor {
         license: None,
         kinds: vec![Kind { crd: definition(), observation: Observation::Poll(60), finalizer: None, phase: PhaseSource::Aggregated }],
         components: vec![component()],
-        unseal_providers: vec![UnsealProviderDescriptor { name: "gcpkms".to_owned(), aliases: vec!["gcpckms".to_owned()], config_schema: None }],
+        unseal_providers: vec![UnsealProviderDescriptor {
+            name: "gcpkms".to_owned(),
+            aliases: vec!["gcpckms".to_owned()],
+            config_schema: None,
+        }],
         admissions: vec![],
         webhooks: vec![],
         images: vec![],
@@ -111,7 +115,13 @@ fn components_say_only_what_can_be_true() {
     invalid(|d| d.components[0].condition_types = vec!["Ready".to_owned()], "condition-types");
     invalid(|d| d.components[0].condition_types = vec!["not camel".to_owned()], "condition-types");
     invalid(|d| d.components[0].clock_seconds = Some(0), "clock-seconds");
-    let slot = Slot { name: "seal".to_owned(), interface_name: "magic".to_owned(), selector: "/x".to_owned(), config_path: "/x".to_owned(), default_provider: None };
+    let slot = Slot {
+        name: "seal".to_owned(),
+        interface_name: "magic".to_owned(),
+        selector: "/x".to_owned(),
+        config_path: "/x".to_owned(),
+        default_provider: None,
+    };
     invalid(|d| d.components[0].slots = vec![slot], "slots");
 }
 
@@ -193,7 +203,9 @@ fn two_plugins_cannot_bring_one_kind_or_provider() {
     assert!(matches!(conflicts(&set, &active("second", without_kinds.clone())), Some(Conflict::UnsealProvider { .. })));
     let alias = UnsealProviderDescriptor { name: "gcpckms".to_owned(), aliases: vec![], config_schema: None };
     let by_alias = Descriptor { unseal_providers: vec![alias], ..without_kinds.clone() };
-    assert!(matches!(conflicts(&set, &active("second", by_alias)), Some(Conflict::UnsealProvider { provider, .. }) if provider == "gcpckms"));
+    assert!(
+        matches!(conflicts(&set, &active("second", by_alias)), Some(Conflict::UnsealProvider { provider, .. }) if provider == "gcpckms")
+    );
     let component = conflicts(&set, &active("second", Descriptor { unseal_providers: vec![], ..without_kinds })).unwrap();
     assert!(matches!(component, Conflict::Component { .. }) && !component.prevents_activation());
 }
