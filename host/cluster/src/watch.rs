@@ -155,12 +155,10 @@ impl Watches {
         };
         let (group, version) = place.api_version.split_once('/').unwrap_or(("", &place.api_version));
         let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, &place.kind), &info.plural);
-        let mut state = lock(&self.state);
-        if !state.tasks.contains_key(&place) {
+        lock(&self.state).tasks.entry(place.clone()).or_insert_with(|| {
             debug!(kind = %place.kind, namespace = place.namespace.as_deref().unwrap_or("*"), "a watch starts");
-            let task = tokio::spawn(run(client, resource, place.clone(), self.state.clone()));
-            state.tasks.insert(place, task.abort_handle());
-        }
+            tokio::spawn(run(client, resource, place, self.state.clone())).abort_handle()
+        });
     }
 }
 

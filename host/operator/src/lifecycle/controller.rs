@@ -50,6 +50,7 @@ impl Lifecycle {
             policies,
             leading: leading.clone(),
             memory: Mutex::default(),
+            told: Mutex::default(),
             installed: Mutex::default(),
         });
         let first_look = Arc::new(FirstLook { waiting: Mutex::default(), loaded });

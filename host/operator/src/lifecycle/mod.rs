@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use banhbaoring_api::grants::Grants;
-use banhbaoring_api::plugin::{Plugin, PluginSpec, Revision};
+use banhbaoring_api::plugin::{Plugin, PluginSpec, PluginStatus, Revision};
 use banhbaoring_api::policy::{PluginPolicy, PluginPolicySpec};
 use banhbaoring_artifact::{ContentStore, Digest};
 use banhbaoring_cluster::Cluster;
@@ -56,6 +56,8 @@ pub struct Lifecycle {
     policies: Store<PluginPolicy>,
     leading: watch::Receiver<bool>,
     memory: Mutex<HashMap<String, Memory>>,
+    /// What was last told of every plugin, written or not.
+    told: Mutex<HashMap<String, PluginStatus>>,
     /// Name and digest of revisions whose kinds are installed.
     installed: Mutex<HashSet<(String, String)>>,
 }
@@ -78,6 +80,10 @@ impl Lifecycle {
     async fn reconcile(&self, plugin: &Plugin) -> Result<Duration, kube::Error> {
         let name = plugin.metadata.name.clone().unwrap_or_default();
         let mut progress = Progress::of(plugin);
+        // What a standby found out was not written; as the leader it tells all of it.
+        if let Some(told) = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&name) {
+            progress.resume(told);
+        }
         let outcome = self.advance(&name, plugin, &mut progress).await;
         let serving = self.active.current().plugins.get(&name).cloned();
         let next = match (&outcome, &serving) {
@@ -107,6 +113,7 @@ impl Lifecycle {
                 if setback.transient { RETRY } else { interval(&plugin.spec) }
             }
         };
+        self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name, progress.status().clone());
         if *self.leading.borrow() {
             controller::write_status(self.cluster.clients.host(), plugin, &progress).await?;
         }
@@ -293,6 +300,7 @@ impl Lifecycle {
             info!(plugin = name, "withdrawn; owners keep what it made");
         }
         self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
+        self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
     }
 
     fn remember(&self, name: &str, digest: Digest, inputs: String) {

@@ -60,6 +60,11 @@ impl Progress {
         Self { status, generation: plugin.metadata.generation, now: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true) }
     }
 
+    /// Goes on from what was found out before, written or not.
+    pub fn resume(&mut self, told: &PluginStatus) {
+        self.status = PluginStatus { observed_generation: self.generation, ..told.clone() };
+    }
+
     /// A step was passed.
     pub fn passed(&mut self, stage: Stage, reason: &str, message: impl Into<String>) {
         self.set(stage.condition(), ConditionStatus::True, reason, message.into());
