@@ -19,7 +19,7 @@ pub(crate) fn demo() -> Result<()> {
     let mut build = cargo::command();
     build.args(["build", "--package", "banhbaoring-cli", "--package", "banhbaoring-tests"]);
     step::quietly("compiling the operator", COMPILE, None, &mut build)?;
-    program("demo", &[], false)
+    program("demo", &[])
 }
 
 /// `cargo xtask crds`.
@@ -27,29 +27,12 @@ pub(crate) fn demo() -> Result<()> {
 /// # Errors
 /// With `check`: some are stale.
 pub(crate) fn crds(check: bool) -> Result<()> {
-    program("crds", if check { &["--check"] } else { &[] }, false)
+    program("crds", if check { &["--check"] } else { &[] })
 }
 
-/// `cargo xtask bench`.
-///
-/// # Errors
-/// Something cannot be built, or a benchmark failed.
-pub(crate) fn bench(arguments: &[String]) -> Result<()> {
-    tools::run()?;
-    plugins::run(&[], None)?;
-    let mut build = cargo::command();
-    build.args(["build", "--release", "--package", "banhbaoring-cli"]);
-    step::quietly("compiling the operator in release mode", COMPILE, None, &mut build)?;
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    program("bench", &arguments, true)
-}
-
-fn program(name: &str, arguments: &[&str], release: bool) -> Result<()> {
+fn program(name: &str, arguments: &[&str]) -> Result<()> {
     let mut command = cargo::command();
     command.args(["run", "--quiet", "--package", "banhbaoring-tests", "--bin", name]);
-    if release {
-        command.arg("--release");
-    }
     let status = command.arg("--").args(arguments).status().with_context(|| format!("cannot start the program {name}"))?;
     if status.success() {
         return Ok(());

@@ -46,12 +46,6 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Measure what design/performance.md promises, in release mode; writes target/bench/report.json.
-    Bench {
-        /// Handed to the benchmarks.
-        #[arg(last = true)]
-        arguments: Vec<String>,
-    },
     /// Check and test everything: tools, format, lints, plugins, all tests.
     Test {
         /// Handed to `cargo test`.
@@ -66,7 +60,6 @@ fn main() -> ExitCode {
         Command::Plugins { only, out } => plugins::run(&only, out),
         Command::Demo => delegated::demo(),
         Command::Crds { check } => delegated::crds(check),
-        Command::Bench { arguments } => delegated::bench(&arguments),
         Command::Test { arguments } => test::run(&arguments),
     };
     match result {

@@ -68,7 +68,9 @@ pub(super) fn known_material(inventory: &InventorySpec, observation: &Observatio
     let mut known = observation.material.clone();
     for entry in inventory.children.iter().filter(|entry| entry.kind == "Secret") {
         for (key, hash) in &entry.material {
-            known.insert(format!("{}/{key}", entry.name), hash.clone());
+            // The empty key stands for the whole Secret.
+            let wanted_as = if key.is_empty() { entry.name.clone() } else { format!("{}/{key}", entry.name) };
+            known.insert(wanted_as, hash.clone());
         }
     }
     known
