@@ -6,6 +6,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::plugin::NamespacedName;
+
 /// What belongs to one owner.
 #[derive(CustomResource, KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -98,4 +100,12 @@ pub struct ChildEntry {
     /// Stays when the owner goes or no longer desires it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep: bool,
+}
+
+impl ChildEntry {
+    /// The account that it was made under.
+    pub fn account(&self) -> NamespacedName {
+        let (namespace, name) = self.account.split_once('/').unwrap_or(("", &self.account));
+        NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() }
+    }
 }

@@ -119,7 +119,7 @@ impl Cluster {
             .collect();
         let mut answers = futures::stream::iter(gets).buffer_unordered(PARALLEL);
         while let Some((entry, answer)) = answers.next().await {
-            let reference = reference_of(entry);
+            let reference = ObjectReference::from(entry);
             match answer {
                 Ok(Some(child)) => {
                     observed.children.insert(reference, child);
@@ -133,12 +133,12 @@ impl Cluster {
     }
 
     async fn observe_child(&self, entry: &ChildEntry, owner_uid: &str, views: &Views) -> Result<Option<ObservedChild>, ApiError> {
-        let reference = reference_of(entry);
+        let reference = ObjectReference::from(entry);
         // A Secret's value is never read to learn how it fares.
         let is_secret = reference.group().is_empty() && reference.kind == "Secret";
         let pointers = views.get(&(entry.api_version.clone(), entry.kind.clone())).filter(|pointers| !is_secret && !pointers.is_empty());
         let whole = !is_secret && (pointers.is_some() || needs_whole_object(&entry.api_version, &entry.kind));
-        let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(&account_of(entry)), &reference).await?;
+        let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(&entry.account()), &reference).await?;
         let Some(object) = endpoint.get(if whole { Answer::Whole } else { Answer::Metadata }).await? else {
             return Ok(None);
         };
@@ -197,7 +197,7 @@ fn trimmed(entry: &ChildEntry, owner_uid: &str, object: &Value, pointers: Option
         _ => seen.controller,
     };
     ObservedChild {
-        reference: reference_of(entry),
+        reference: ObjectReference::from(entry),
         fields_hash: fields_hash(&seen.managed_fields, &field_manager(&entry.component), &entry.exclusive),
         uid: seen.uid,
         resource_version: seen.resource_version,
@@ -210,20 +210,4 @@ fn trimmed(entry: &ChildEntry, owner_uid: &str, object: &Value, pointers: Option
 
 fn state(state: ReadinessState, reason: &str, message: &str) -> Readiness {
     Readiness { state, reason: reason.to_owned(), message: message.to_owned() }
-}
-
-/// The object that an entry speaks of.
-pub(crate) fn reference_of(entry: &ChildEntry) -> ObjectReference {
-    ObjectReference {
-        api_version: entry.api_version.clone(),
-        kind: entry.kind.clone(),
-        namespace: entry.namespace.clone(),
-        name: entry.name.clone(),
-    }
-}
-
-/// The account that an entry was made under, stored as `namespace/name`.
-pub(crate) fn account_of(entry: &ChildEntry) -> NamespacedName {
-    let (namespace, name) = entry.account.split_once('/').unwrap_or(("", &entry.account));
-    NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() }
 }

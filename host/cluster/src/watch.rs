@@ -20,7 +20,6 @@ use tracing::{debug, warn};
 
 use crate::client::Clients;
 use crate::discovery::Discovery;
-use crate::observe::account_of;
 
 /// What one watch looks at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,7 +103,7 @@ impl Watches {
                 api_version: entry.api_version.clone(),
                 kind: entry.kind.clone(),
                 namespace: entry.namespace.clone(),
-                account: account_of(entry),
+                account: entry.account(),
             });
         }
         let missing: Vec<Place> = {

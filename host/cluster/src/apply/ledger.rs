@@ -9,7 +9,6 @@ use banhbaoring_pipeline::plan::{Plan, Step, Write};
 use rand::RngCore as _;
 
 use super::{Done, StepError, Written};
-use crate::observe::reference_of;
 
 type Identity = (String, String, Option<String>, String);
 
@@ -24,7 +23,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(inventory: &InventorySpec) -> Self {
-        let at = inventory.children.iter().enumerate().map(|(at, entry)| (reference_of(entry).identity(), at)).collect();
+        let at = inventory.children.iter().enumerate().map(|(at, entry)| (ObjectReference::from(entry).identity(), at)).collect();
         Self { entries: inventory.children.iter().cloned().map(Some).collect(), at, before: HashMap::new() }
     }
 

@@ -2,6 +2,7 @@
 
 use banhbaoring_api::plugin::{Authority, Verify, VerifyMode};
 use banhbaoring_api::policy::PluginPolicySpec;
+use banhbaoring_pipeline::glob::matches;
 
 /// One list of authorities, one of which must have signed, and what follows if none has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,22 +42,6 @@ pub fn matching<'a>(reference: &str, policies: &'a [(String, PluginPolicySpec)])
         .filter(|(_, policy)| policy.images.iter().any(|glob| matches(glob, plain)))
         .map(|(name, policy)| (name.as_str(), policy))
         .collect()
-}
-
-/// `*` stays within a path segment, `**` crosses them, everything else is literal.
-pub fn matches(glob: &str, text: &str) -> bool {
-    match glob.find('*') {
-        None => glob == text,
-        Some(at) => {
-            let Some(rest) = text.strip_prefix(&glob[..at]) else { return false };
-            let (crosses, tail) = match glob[at..].strip_prefix("**") {
-                Some(tail) => (true, tail),
-                None => (false, &glob[at + 1..]),
-            };
-            let reach = if crosses { rest.len() } else { rest.find('/').unwrap_or(rest.len()) };
-            (0..=reach).filter(|end| rest.is_char_boundary(*end)).any(|end| matches(tail, &rest[end..]))
-        }
-    }
 }
 
 #[cfg(test)]

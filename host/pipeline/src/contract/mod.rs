@@ -13,6 +13,7 @@ pub use request::*;
 pub use response::*;
 pub use seal::*;
 
+use banhbaoring_api::inventory::ChildEntry;
 use serde::{Deserialize, Serialize};
 
 /// JSON that the host parsed itself: no duplicate keys, bounded depth and size.
@@ -37,6 +38,13 @@ impl std::fmt::Display for ObjectReference {
             Some(namespace) => write!(f, "{} {}/{}", self.kind, namespace, self.name),
             None => write!(f, "{} {}", self.kind, self.name),
         }
+    }
+}
+
+impl From<&ChildEntry> for ObjectReference {
+    fn from(entry: &ChildEntry) -> Self {
+        let ChildEntry { api_version, kind, namespace, name, .. } = entry;
+        Self { api_version: api_version.clone(), kind: kind.clone(), namespace: namespace.clone(), name: name.clone() }
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use banhbaoring_api::inventory::ChildEntry;
-use banhbaoring_api::plugin::NamespacedName;
 use serde_json::json;
 
 use super::manifest::{complete, field_manager, fill_hashes, known_material};
@@ -60,7 +59,7 @@ impl<'a> Comparison<'a> {
         let inventory = &observation.inventory;
         Self {
             observation,
-            entries: inventory.children.iter().map(|entry| (reference_of(entry).identity(), entry)).collect(),
+            entries: inventory.children.iter().map(|entry| (ObjectReference::from(entry).identity(), entry)).collect(),
             children: observation.children.values().map(|child| (child.reference.identity(), child)).collect(),
             material: known_material(inventory, observation),
             desired: BTreeSet::new(),
@@ -216,14 +215,14 @@ impl<'a> Comparison<'a> {
         for entry in self.observation.inventory.children.iter().rev() {
             let held = self.observation.unobserved.contains_key(&entry.component)
                 || self.plan.problems.iter().any(|problem| problem.component == entry.component);
-            if answered.contains(entry.component.as_str()) && !held && !self.desired.contains(&reference_of(entry).identity()) {
+            if answered.contains(entry.component.as_str()) && !held && !self.desired.contains(&ObjectReference::from(entry).identity()) {
                 self.remove(entry);
             }
         }
     }
 
     fn remove(&mut self, entry: &ChildEntry) {
-        let reference = reference_of(entry);
+        let reference = ObjectReference::from(entry);
         let child = self.children.get(&reference.identity()).copied();
         let ours = child.filter(|child| match &entry.uid {
             Some(uid) => child.uid == *uid,
@@ -233,7 +232,7 @@ impl<'a> Comparison<'a> {
         match ours {
             Some(child) if !entry.keep && !child.deleting => self.plan.prune.push(Prune {
                 component: entry.component.clone(),
-                account: account_of(entry),
+                account: entry.account(),
                 reference,
                 uid: child.uid.clone(),
                 resource_version: child.resource_version.clone(),
@@ -286,18 +285,4 @@ fn secret_manifest(secret: &GeneratedSecret) -> Json {
 
 fn config_map(secret: &ObjectReference, name: &str) -> ObjectReference {
     ObjectReference { kind: "ConfigMap".to_owned(), name: name.to_owned(), ..secret.clone() }
-}
-
-fn reference_of(entry: &ChildEntry) -> ObjectReference {
-    ObjectReference {
-        api_version: entry.api_version.clone(),
-        kind: entry.kind.clone(),
-        namespace: entry.namespace.clone(),
-        name: entry.name.clone(),
-    }
-}
-
-fn account_of(entry: &ChildEntry) -> NamespacedName {
-    let (namespace, name) = entry.account.split_once('/').unwrap_or(("", &entry.account));
-    NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() }
 }
