@@ -8,6 +8,7 @@
 //! What is decided here is only how a write is made safely; what is written was decided by `banhbaoring-pipeline`. No product is named here.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
+pub mod answer;
 pub mod apply;
 pub mod client;
 mod cluster;

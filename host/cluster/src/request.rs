@@ -1,6 +1,7 @@
 //! One request to the API server for one object: how it is addressed, sent with a deadline, and what its refusal means. What is asked and why is
 //! decided elsewhere. Bodies are parsed here and not by the client library, which logs what it cannot parse, and a body may be a Secret.
 
+mod collection;
 mod error;
 
 use std::future::Future;
@@ -12,6 +13,7 @@ use http::{Method, Request};
 use kube::Client;
 use serde_json::{Value, json};
 
+pub(crate) use collection::Collection;
 pub use error::ApiError;
 
 use crate::client::Clients;
@@ -103,9 +105,7 @@ impl Endpoint {
         reference: &ObjectReference,
     ) -> Result<Self, ApiError> {
         let kind = discovery.kind(&reference.api_version, &reference.kind).await?;
-        let name_is_usable = !reference.name.is_empty() && reference.name.len() <= 253 && !matches!(reference.name.as_str(), "." | "..");
-        let segment = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'%' | b'?' | b'#' | b'\\'));
-        if !name_is_usable || !segment(&reference.name) || !reference.namespace.as_deref().is_none_or(segment) {
+        if !is_segment(&reference.name) || !reference.namespace.as_deref().is_none_or(is_segment) {
             return Err(ApiError::Address { message: format!("expected the name of an object, found {reference}") });
         }
         if kind.namespaced != reference.namespace.is_some() {
@@ -130,9 +130,7 @@ impl Endpoint {
     }
 
     fn path(&self) -> String {
-        let root = if self.kind.group().is_empty() { "api" } else { "apis" };
-        let namespace = self.namespace.as_ref().map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
-        format!("/{root}/{}{namespace}/{}/{}", self.kind.api_version, self.kind.plural, self.name)
+        format!("{}/{}", collection_path(&self.kind, self.namespace.as_deref()), self.name)
     }
 
     async fn send(
@@ -164,11 +162,7 @@ impl Endpoint {
 
     /// Server-side apply, forced and strictly validated.
     pub(crate) async fn apply(&self, manifest: &Value, manager: &str, answer: Answer) -> Result<Value, ApiError> {
-        let manager: String = manager
-            .bytes()
-            .map(|b| if b.is_ascii_alphanumeric() || b == b'-' { char::from(b).to_string() } else { format!("%{b:02X}") })
-            .collect();
-        let query = format!("?fieldManager={manager}&force=true&fieldValidation=Strict");
+        let query = format!("?fieldManager={}&force=true&fieldValidation=Strict", percent_encoded(manager));
         let body = serde_json::to_vec(manifest).map_err(|_| ApiError::Unreadable { target: self.target("patch").to_string() })?;
         self.send("patch", &query, &[("accept", answer.accept()), ("content-type", APPLY)], Method::PATCH, body).await
     }
@@ -194,6 +188,23 @@ impl Endpoint {
         let answer = self.send("delete", "", &[("accept", JSON), ("content-type", JSON)], Method::DELETE, body).await?;
         Ok(answer.get("kind").and_then(Value::as_str) == Some("Status") || answer.pointer("/metadata/deletionTimestamp").is_none())
     }
+}
+
+fn collection_path(kind: &ServedKind, namespace: Option<&str>) -> String {
+    let root = if kind.group().is_empty() { "api" } else { "apis" };
+    let namespace = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
+    format!("/{root}/{}{namespace}/{}", kind.api_version, kind.plural)
+}
+
+/// Whether it can stand as one segment of a path, and as nothing else.
+fn is_segment(text: &str) -> bool {
+    let harmless = |b: u8| b.is_ascii_graphic() && !matches!(b, b'/' | b'%' | b'?' | b'#' | b'\\');
+    (1..=253).contains(&text.len()) && !matches!(text, "." | "..") && text.bytes().all(harmless)
+}
+
+/// As a value in a query.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|b| if b.is_ascii_alphanumeric() || b == b'-' { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// What metadata says of an object, trimmed to what decisions need.

@@ -1,14 +1,18 @@
-//! Shared watches of children: one per kind, namespace and account, however many owners have children there, kept as long as any has.
+//! Shared watches of children and of what needs ask about: one per kind, namespace and account, however many owners look there, kept as long as
+//! any does.
 //!
 //! A watch brings metadata only and says that something of an owner changed; what changed is then observed by name. Whose child it is comes from
-//! the inventory, by uid or, for what is made again under its name, by name; never from labels. The label selector only keeps other people's
-//! objects off the wire: an object that loses the label is seen to go, which is a change like any other.
+//! the inventory, never from labels. The label selector of children only keeps other people's objects off the wire: an object that loses the label
+//! is seen to go, which is a change like any other. `followers` keeps who looks at what.
 
-use std::collections::{BTreeSet, HashMap};
+mod followers;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_api::plugin::NamespacedName;
+use banhbaoring_pipeline::contract::ObjectReference;
 use banhbaoring_pipeline::plan::{MANAGED_BY, MANAGED_BY_LABEL};
 use futures::StreamExt as _;
 use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
@@ -20,35 +24,21 @@ use tracing::{debug, warn};
 
 use crate::client::Clients;
 use crate::discovery::Discovery;
+use followers::{Followers, Place, Subject};
 
-/// What one watch looks at.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Place {
-    api_version: String,
-    kind: String,
-    namespace: Option<String>,
-    account: NamespacedName,
-}
-
-/// Where a child is, whatever its uid.
-type Named = (String, Option<String>, String);
-
-/// Whose a child is.
-#[derive(Debug, Clone)]
-struct Belongs {
-    owner: OwnerReference,
-    owner_kind: String,
+/// What an owner's need wants to be told of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// An object, or all of its kind where the name is empty.
+    pub reference: ObjectReference,
+    /// Who asks.
+    pub account: NamespacedName,
 }
 
 #[derive(Default)]
 struct State {
     tasks: HashMap<Place, AbortHandle>,
-    /// Places of every owner, by uid.
-    places: HashMap<String, BTreeSet<Place>>,
-    /// Owners of children: by kind, namespace and name of the child.
-    children: HashMap<Named, Belongs>,
-    /// Children of every owner, so that it can be forgotten.
-    named: HashMap<String, BTreeSet<Named>>,
+    followers: Followers,
     /// Who is told, by kind of the owner.
     wakes: HashMap<String, mpsc::Sender<OwnerReference>>,
 }
@@ -85,52 +75,55 @@ impl Watches {
         Self { clients, discovery, state: Arc::default() }
     }
 
-    /// From now on `wake` is told which owners of `owner_kind` (`group/Kind`) had a child change.
+    /// From now on `wake` is told which owners of `owner_kind` (`group/Kind`) have to be looked at.
     #[must_use = "the subscription ends when it is dropped"]
     pub fn subscribe(&self, owner_kind: &str, wake: mpsc::Sender<OwnerReference>) -> Subscription {
         lock(&self.state).wakes.insert(owner_kind.to_owned(), wake);
         Subscription { state: self.state.clone(), owner_kind: owner_kind.to_owned() }
     }
 
-    /// Watches the children in an inventory from now on, and no longer those that were in it before.
-    pub async fn follow(&self, owner_kind: &str, inventory: &InventorySpec) {
-        let owner = &inventory.owner;
-        let mut places = BTreeSet::new();
-        let mut named = BTreeSet::new();
-        for entry in &inventory.children {
-            named.insert((entry.kind.clone(), entry.namespace.clone(), entry.name.clone()));
-            places.insert(Place {
-                api_version: entry.api_version.clone(),
-                kind: entry.kind.clone(),
-                namespace: entry.namespace.clone(),
-                account: entry.account(),
-            });
+    /// Has an owner looked at, if its kind still has a controller.
+    pub async fn wake(&self, owner_kind: &str, owner: &OwnerReference) {
+        let wake = lock(&self.state).wakes.get(owner_kind).cloned();
+        if let Some(wake) = wake
+            && wake.send(owner.clone()).await.is_err()
+        {
+            debug!("nobody listens any more");
         }
+    }
+
+    /// Watches these children and these objects for an owner from now on, and no longer what it followed before.
+    pub async fn follow(&self, owner_kind: &str, owner: &OwnerReference, children: Option<&InventorySpec>, questions: &[Question]) {
+        let entries = children.into_iter().flat_map(|inventory| &inventory.children);
+        let children = entries.map(|entry| {
+            let place = Place::new(&entry.api_version, &entry.kind, entry.namespace.clone(), entry.account(), true);
+            (Subject::new(&entry.api_version, &entry.kind, entry.namespace.clone(), &entry.name), place)
+        });
+        let asked = questions.iter().map(|Question { reference, account }| {
+            let place = Place::new(&reference.api_version, &reference.kind, reference.namespace.clone(), account.clone(), false);
+            (Subject::new(&reference.api_version, &reference.kind, reference.namespace.clone(), &reference.name), place)
+        });
         let missing: Vec<Place> = {
             let mut state = lock(&self.state);
-            if let Some(before) = state.named.insert(owner.uid.clone(), named.clone()) {
-                before.difference(&named).for_each(|gone| drop(state.children.remove(gone)));
-            }
-            for child in named {
-                state.children.insert(child, Belongs { owner: owner.clone(), owner_kind: owner_kind.to_owned() });
-            }
-            state.places.insert(owner.uid.clone(), places.clone());
-            release(&mut state);
-            places.into_iter().filter(|place| !state.tasks.contains_key(place)).collect()
+            let unused = state.followers.follow(owner_kind, owner, children.collect(), asked.collect());
+            end(&mut state, &unused);
+            state.followers.places(&owner.uid).filter(|place| !state.tasks.contains_key(place)).cloned().collect()
         };
         for place in missing {
             self.start(place).await;
         }
     }
 
+    /// Whether something that a need of the owner's asks about changed since this was last asked.
+    pub fn take_changed(&self, uid: &str) -> bool {
+        lock(&self.state).followers.take_changed(uid)
+    }
+
     /// An owner is gone.
     pub fn forget(&self, uid: &str) {
         let mut state = lock(&self.state);
-        for child in state.named.remove(uid).unwrap_or_default() {
-            state.children.remove(&child);
-        }
-        state.places.remove(uid);
-        release(&mut state);
+        let unused = state.followers.forget(uid);
+        end(&mut state, &unused);
     }
 
     /// How many watches there are.
@@ -156,49 +149,43 @@ impl Watches {
         let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, &place.kind), &info.plural);
         lock(&self.state).tasks.entry(place.clone()).or_insert_with(|| {
             debug!(kind = %place.kind, namespace = place.namespace.as_deref().unwrap_or("*"), "a watch starts");
-            tokio::spawn(run(client, resource, place, self.state.clone())).abort_handle()
+            tokio::spawn(run(client, resource, place, self.clone())).abort_handle()
         });
     }
 }
 
-/// Ends watches that no owner has children in.
-fn release(state: &mut State) {
-    let wanted: BTreeSet<&Place> = state.places.values().flatten().collect();
-    state.tasks.retain(|place, task| {
-        let keep = wanted.contains(place);
-        if !keep {
+fn end(state: &mut State, unused: &[Place]) {
+    for place in unused {
+        if let Some(task) = state.tasks.remove(place) {
             task.abort();
         }
-        keep
-    });
+    }
 }
 
-async fn run(client: Client, resource: ApiResource, place: Place, state: Arc<Mutex<State>>) {
+async fn run(client: Client, resource: ApiResource, place: Place, watches: Watches) {
     let api: Api<PartialObjectMeta<kube::core::DynamicObject>> = match &place.namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let config = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
+    let mut config = watcher::Config::default();
+    if place.children_only {
+        config = config.labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
+    }
     let mut events = std::pin::pin!(watcher(api, config).default_backoff());
     while let Some(event) = events.next().await {
-        let object = match event {
-            // What is there at the start was observed by name already; what changed meanwhile is found by the next look.
-            Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object)) => object,
+        let name = match event {
+            Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object)) => Some(object.name_any()),
+            // Children were observed by name when this began, and answers may be older than that.
+            Ok(watcher::Event::InitDone) if !place.children_only => None,
             Ok(_) => continue,
             Err(error) => {
-                warn!(%error, kind = %place.kind, "children cannot be watched; trying again");
+                warn!(%error, kind = %place.kind, "objects cannot be watched; trying again");
                 continue;
             }
         };
-        let named = (place.kind.clone(), place.namespace.clone(), object.name_any());
-        let woken = {
-            let state = lock(&state);
-            state.children.get(&named).and_then(|belongs| Some((state.wakes.get(&belongs.owner_kind)?.clone(), belongs.owner.clone())))
-        };
-        if let Some((wake, owner)) = woken
-            && wake.send(owner).await.is_err()
-        {
-            debug!("nobody listens any more");
+        let woken = lock(&watches.state).followers.changed(&place, name.as_deref());
+        for (owner_kind, owner) in woken {
+            watches.wake(&owner_kind, &owner).await;
         }
     }
 }

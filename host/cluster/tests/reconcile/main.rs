@@ -8,6 +8,8 @@ mod apply;
 mod crash;
 mod inventory;
 mod kinds;
+mod needs;
 mod ownership;
 mod prune;
 mod secrets;
+mod watches;

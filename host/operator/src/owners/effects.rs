@@ -17,6 +17,7 @@ use kube::core::DynamicObject;
 use kube::runtime::events::{Event, EventType as KubeEventType};
 use tracing::{debug, warn};
 
+use super::answers::Asking;
 use super::memory::Memory;
 use super::reconcile::{Decided, ReconcileError};
 use super::{OwnerKind, Owners};
@@ -40,8 +41,12 @@ impl Owners {
         let failed = |error: &dyn std::fmt::Display| ReconcileError::Observe(error.to_string());
         let platform = self.cluster.platform(&self.cluster_domain, &self.host).await.map_err(|error| failed(&error))?;
         let kinds = self.cluster.discovery.kinds();
-        // Which fields of children are wanted is known from the descriptors alone.
-        let observed = self.cluster.observe_children(&inventory.spec, &views(&compose(&owner, &active.plugins))).await;
+        // Which fields of children are wanted, and who may be told an answer, is known from the descriptors alone.
+        let graph = compose(&owner, &active.plugins);
+        let views = views(&graph);
+        let asking = Asking { kind: &kind.name, owner: &owner.reference, inventory: &inventory.spec };
+        let (observed, ()) = tokio::join!(self.cluster.observe_children(&inventory.spec, &views), self.answers.renew(&asking));
+        let answers = self.answers.known(&owner.reference.uid, &graph);
         let material = match (&owner.reference.namespace, memory.wanted_material.is_empty()) {
             (Some(namespace), false) => {
                 self.cluster.observe_material(&kind.account, namespace, &memory.wanted_material).await.map_err(|error| failed(&error))?
@@ -55,8 +60,8 @@ impl Owners {
             children: observed.children,
             platform,
             kinds,
-            answers: BTreeMap::new(),
-            results: BTreeMap::new(),
+            answers,
+            results: memory.results.clone(),
             material,
             unobserved,
             now: now(),

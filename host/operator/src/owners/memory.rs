@@ -1,11 +1,12 @@
 //! What is remembered of an owner between two reconciles: its inventory as last written (so that a steady owner reads nothing of its own),
 //! what it waits for, how often it failed. Losing it costs a read, never correctness.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use banhbaoring_cluster::StoredInventory;
+use banhbaoring_pipeline::contract::ActionOutcome;
 
 /// First wait after a failure; doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -19,6 +20,9 @@ pub(super) struct Memory {
     pub(super) inventory: Option<StoredInventory>,
     /// `secret/key` whose hashes are asked for.
     pub(super) wanted_material: BTreeSet<String>,
+    /// What came of actions, by component and id, and the generation of the owner that it holds for.
+    pub(super) results: BTreeMap<(String, String), ActionOutcome>,
+    pub(super) results_of: i64,
     /// Failures in a row.
     pub(super) failures: u32,
     /// Components that had metrics, so that their series go with the owner.

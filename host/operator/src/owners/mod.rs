@@ -1,6 +1,7 @@
 //! Owners: the custom resources that plugins serve. One controller per kind (`kinds`, `controller`), one reconcile for all of them
 //! (`reconcile`): the eight steps of `design/architecture.md`, by name.
 
+mod answers;
 mod controller;
 mod effects;
 mod kinds;
@@ -15,6 +16,7 @@ use banhbaoring_pipeline::contract::HostIdentity;
 use banhbaoring_pipeline::memo::Memo;
 use kube::runtime::events::Recorder;
 
+use answers::Answers;
 pub use kinds::{OwnerKind, run};
 use memory::Memories;
 
@@ -39,6 +41,7 @@ pub struct Owners {
     pub cluster_domain: String,
     /// Owners of a kind that are reconciled at the same time.
     pub concurrency: u16,
+    answers: Answers,
     memories: Memories,
 }
 
@@ -55,6 +58,7 @@ impl Owners {
         cluster_domain: String,
         concurrency: u16,
     ) -> Self {
-        Self { cluster, active, memo, metrics, recorder, host, cluster_domain, concurrency, memories: Memories::default() }
+        let answers = Answers::new(cluster.clone());
+        Self { cluster, active, memo, metrics, recorder, host, cluster_domain, concurrency, answers, memories: Memories::default() }
     }
 }

@@ -1,18 +1,21 @@
 //! One reconcile of one owner: the eight steps of `design/architecture.md`, by name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use banhbaoring_api::inventory::OwnerReference;
 use banhbaoring_cluster::{Applied, InventoryError, StoredInventory};
-use banhbaoring_pipeline::contract::{Json, Observation as Watching};
+use banhbaoring_pipeline::admit::{PermittedAction, PermittedNeed};
+use banhbaoring_pipeline::contract::{ActionOutcome, Json, Observation as Watching, OutcomeError};
 use banhbaoring_pipeline::observation::{Observation, Owner};
-use banhbaoring_pipeline::render::Desired;
+use banhbaoring_pipeline::render::{Desired, MAX_ROUNDS};
 use banhbaoring_pipeline::report::{Facts, Mishap};
 use banhbaoring_pipeline::{Graph, Permitted, Plan, Report, admit, compose, plan, render, report};
 use kube::ResourceExt as _;
 use kube::core::DynamicObject;
 use tracing::{Span, debug, info};
 
+use super::answers::Asking;
 use super::memory::Memory;
 use super::{OwnerKind, Owners};
 use crate::active::Active;
@@ -20,7 +23,13 @@ use crate::active::Active;
 /// What came of a reconcile.
 pub(super) struct Outcome {
     /// Come back after so long.
-    pub(super) requeue_after: Option<std::time::Duration>,
+    pub(super) requeue_after: Option<Duration>,
+}
+
+impl Outcome {
+    fn sooner(&mut self, other: Option<Duration>) {
+        self.requeue_after = self.requeue_after.into_iter().chain(other).min();
+    }
 }
 
 /// Why a reconcile could not be finished. What concerns a single component is no error: it is reported in the owner's status.
@@ -59,6 +68,8 @@ pub(super) struct Decided {
     pub(super) desired: Desired,
     pub(super) permitted: Permitted,
     pub(super) plan: Plan,
+    /// How often these steps were gone through.
+    pub(super) rounds: usize,
 }
 
 impl Owners {
@@ -87,28 +98,20 @@ impl Owners {
         }
         let inventory = self.inventory(&owner, memory).await?;
         let observation = self.observe(kind, owner, &inventory, memory, &active).await?; // 1 observe
-        let decided = self.decide(observation, active).await?; // 2 compose, 3 render, 4 admit, 5 plan
+        let decided = self.settle(kind, observation, active).await?; // 2 compose, 3 render, 4 admit, 5 plan
         let applied = self.apply(kind, &decided, inventory).await?; // 6 apply
-        let mishaps = self.act(&decided, &applied); // 7 act
-        if kind.observation == Watching::Watch {
-            self.cluster.watches.follow(&kind.name, &applied.inventory.spec).await;
-        }
-        let outcome = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
+        let acted = act(&decided, memory); // 7 act
+        let mishaps = mishaps(&decided, &applied);
+        let owner = &decided.observation.owner.reference;
+        let children = (kind.observation == Watching::Watch).then_some(&applied.inventory.spec);
+        self.cluster.watches.follow(&kind.name, owner, children, &self.answers.questions(&owner.uid)).await;
+        let mut outcome = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
+        outcome.sooner(self.answers.settle(&owner.uid));
+        outcome.sooner(acted.then_some(Duration::ZERO));
         if let Some(finalizer) = kind.finalizer.as_ref().filter(|_| decided.observation.owner.deleting) {
             self.let_go(kind, &decided, finalizer).await?;
         }
         Ok(outcome)
-    }
-
-    /// Step 7. No kind of action is executed by this version of the host; the contract says so to plugins as `unsupported`.
-    fn act(&self, decided: &Decided, applied: &Applied) -> Vec<Mishap> {
-        let unobserved = decided.observation.unobserved.iter().map(|(component, why)| Mishap {
-            component: component.clone(),
-            reason: "NotObserved".to_owned(),
-            message: why.clone(),
-            transient: true,
-        });
-        applied.mishaps().into_iter().chain(unobserved).collect()
     }
 
     async fn inventory(&self, owner: &Owner, memory: &mut Memory) -> Result<StoredInventory, ReconcileError> {
@@ -116,6 +119,23 @@ impl Owners {
             Some(inventory) => Ok(inventory),
             None => Ok(self.cluster.inventories.read(&owner.reference).await?),
         }
+    }
+
+    /// Steps 2–5, and again while they bring up questions that can be answered at once.
+    async fn settle(&self, kind: &OwnerKind, observation: Observation, active: Arc<Active>) -> Result<Decided, ReconcileError> {
+        let mut decided = self.decide(observation, active.clone()).await?;
+        while decided.rounds < MAX_ROUNDS {
+            let Observation { owner, inventory, .. } = &decided.observation;
+            let asking = Asking { kind: &kind.name, owner: &owner.reference, inventory };
+            let answers = self.answers.want(&asking, &decided.permitted).await;
+            if answers.is_empty() {
+                return Ok(decided);
+            }
+            let rounds = decided.rounds + 1;
+            decided.observation.answers.extend(answers);
+            decided = Decided { rounds, ..self.decide(decided.observation, active.clone()).await? };
+        }
+        Ok(decided)
     }
 
     /// Steps 2–5 are pure and may compute for a while: they run beside the asynchronous workers.
@@ -129,7 +149,7 @@ impl Owners {
             let desired = render(&graph, &observation, &renderer);
             let permitted = admit(&desired, &observation);
             let plan = plan(&permitted, &observation);
-            Decided { observation, graph, desired, permitted, plan }
+            Decided { observation, graph, desired, permitted, plan, rounds: 1 }
         })
         .await
         .map_err(|error| ReconcileError::Interrupted(error.to_string()))
@@ -143,7 +163,7 @@ impl Owners {
         mut inventory: StoredInventory,
         memory: &mut Memory,
     ) -> Result<Outcome, ReconcileError> {
-        let Decided { observation, graph, desired, permitted, plan } = decided;
+        let Decided { observation, graph, desired, permitted, plan, .. } = decided;
         let report = report(Facts { observation, graph, desired, permitted, plan, mishaps });
         Span::current().record("phase", report.phase.as_str());
         self.measure(kind, &observation.owner.reference, &report, graph, memory);
@@ -157,7 +177,7 @@ impl Owners {
         } else {
             debug!("nothing to tell");
         }
-        Ok(Outcome { requeue_after: report.requeue_after.map(|seconds| std::time::Duration::from_secs(u64::from(seconds))) })
+        Ok(Outcome { requeue_after: report.requeue_after.map(|seconds| Duration::from_secs(u64::from(seconds))) })
     }
 
     fn measure(&self, kind: &OwnerKind, owner: &OwnerReference, report: &Report, graph: &Graph, memory: &mut Memory) {
@@ -173,6 +193,46 @@ impl Owners {
         });
         self.metrics.report(&format!("{}/{namespace}/{}", kind.resource.kind, owner.name), declared.collect());
     }
+}
+
+/// Step 7. No kind of action is executed by this version of the host, and plugins are told so: `unsupported`. Returns whether there is a new result.
+fn act(decided: &Decided, memory: &mut Memory) -> bool {
+    let generation = decided.observation.owner.generation;
+    if memory.results_of != generation {
+        memory.results_of = generation;
+        memory.results.clear();
+    }
+    let before = memory.results.len();
+    for component in &decided.permitted.components {
+        for PermittedAction { action, unsupported, .. } in &component.actions {
+            let message = || format!("this version of the host does not run actions of the kind {}", action.kind);
+            let message = unsupported.clone().unwrap_or_else(message);
+            let outcome = ActionOutcome::Error(OutcomeError { class: "unsupported".to_owned(), message });
+            memory.results.entry((component.component.clone(), action.id.clone())).or_insert(outcome);
+        }
+    }
+    memory.results.len() > before
+}
+
+/// What went wrong beside the answers themselves.
+fn mishaps(decided: &Decided, applied: &Applied) -> Vec<Mishap> {
+    let unobserved = decided.observation.unobserved.iter().map(|(component, why)| Mishap {
+        component: component.clone(),
+        reason: "NotObserved".to_owned(),
+        message: why.clone(),
+        transient: true,
+    });
+    let unsettled = decided.permitted.components.iter().filter(|component| {
+        let is_new = |need: &PermittedNeed| !decided.observation.answers.contains_key(&(component.component.clone(), need.need.id.clone()));
+        decided.rounds == MAX_ROUNDS && component.needs.iter().any(is_new)
+    });
+    let unsettled = unsettled.map(|component| Mishap {
+        component: component.component.clone(),
+        reason: "NeedsDoNotSettle".to_owned(),
+        message: format!("expected the same questions once they are answered, found new ones {MAX_ROUNDS} times in a row; mend the plugin"),
+        transient: false,
+    });
+    applied.mishaps().into_iter().chain(unobserved).chain(unsettled).collect()
 }
 
 /// The owner as the pipeline takes it: without managedFields.

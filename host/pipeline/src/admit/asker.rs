@@ -114,9 +114,27 @@ impl Asker<'_> {
         if self.own.has(reference.group(), &reference.kind, namespace, &reference.name) || self.is_owner(reference) {
             return Relation::Owned;
         }
-        let named = |text: &str| self.spec.string(text) || self.earlier.iter().any(|earlier| earlier.named.contains(text));
-        let namespace_named = namespace.is_none() || namespace == self.namespace() || namespace.is_some_and(named);
-        if namespace_named && named(&reference.name) { Relation::Referenced } else { Relation::Any }
+        if self.is_named(reference) { Relation::Referenced } else { Relation::Any }
+    }
+
+    /// Whether the spec or an input names the object.
+    pub(super) fn is_named(&self, reference: &ObjectReference) -> bool {
+        self.is_namespace_named(reference.namespace.as_deref()) && self.names_text(&reference.name)
+    }
+
+    /// Whether the spec or an input may mean objects of that namespace.
+    pub(super) fn is_namespace_named(&self, namespace: Option<&str>) -> bool {
+        namespace.is_none() || namespace == self.namespace() || namespace.is_some_and(|namespace| self.names_text(namespace))
+    }
+
+    /// Everything that the spec and the inputs name and that can be the name of an object.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        let named = self.spec.all().chain(self.earlier.iter().flat_map(|earlier| &earlier.named));
+        named.filter(|text| (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())).cloned().collect()
+    }
+
+    fn names_text(&self, text: &str) -> bool {
+        self.spec.string(text) || self.earlier.iter().any(|earlier| earlier.named.contains(text))
     }
 
     pub(super) fn is_owner(&self, reference: &ObjectReference) -> bool {

@@ -27,8 +27,6 @@ mod typed;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use banhbaoring_api::grants::Relation;
-
 use crate::contract::{Action, GeneratedSecret, Need, Object, ObjectReference};
 use crate::observation::Observation;
 use crate::plugins::ActivePlugin;
@@ -108,19 +106,28 @@ pub struct PermittedNeed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NeedScope {
     /// This one object.
-    Object(ObjectReference),
-    /// Objects of the kind that stand in this relation to the owner. Whoever answers filters by it: `Owned` are children of the
-    /// inventory, `Referenced` such as the spec or an input names.
+    Object(ObjectReference, Whose),
+    /// Objects of the kind.
     Objects {
         /// In these namespaces; empty for a cluster-scoped kind.
         namespaces: Vec<String>,
-        /// Whose.
-        relation: Relation,
+        /// Which of them.
+        whose: Whose,
     },
     /// What its spec says: `http`, `image`, `git`, `job` within their grants.
     Other,
     /// Never asked: answered by the error class `unsupported` with this message.
     Unsupported(String),
+}
+
+/// Of which objects an answer may speak. Whoever answers filters by it, and only by what is recorded: that a component describes an object
+/// of some name does not make an object that has the name already its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Any.
+    Any,
+    /// Those that the inventory records, by uid, and those of these names.
+    Known(BTreeSet<String>),
 }
 
 /// An action that may be run.

@@ -37,6 +37,11 @@ impl SpecNames {
         self.strings.contains(text)
     }
 
+    /// All strings in it.
+    pub(super) fn all(&self) -> impl Iterator<Item = &String> {
+        self.strings.iter()
+    }
+
     /// Whether a map has that entry.
     pub(super) fn pair(&self, key: &str, value: &str) -> bool {
         self.pairs.contains(&(key.to_owned(), value.to_owned()))

@@ -12,7 +12,7 @@ use super::asker::Asker;
 use super::refusal::{Findings, Reason, flow, shown};
 use super::resources::{Access, relation_name};
 use super::syntax::{is_camel_case, is_label, is_pointer, is_subdomain};
-use super::{NeedScope, PermittedNeed, http};
+use super::{NeedScope, PermittedNeed, Whose, http};
 use crate::contract::{Need, NeedMode, ObjectReference};
 use crate::kinds::KindInfo;
 
@@ -59,7 +59,8 @@ fn scope(asker: &Asker<'_>, findings: &mut Findings, need: &Need) -> Option<Need
                 Ok((reference, kind)) => {
                     let relation = asker.relation_to(&reference);
                     asker.access(findings, &Access { reference: &reference, kind: &kind, verbs: &["get"], relation });
-                    Some(NeedScope::Object(reference))
+                    let whose = whose_is(asker, &reference, &kind, &["get"], relation);
+                    Some(NeedScope::Object(reference, whose))
                 }
                 Err(unresolved) => unresolved.scope(findings, need),
             }
@@ -165,8 +166,23 @@ fn object(asker: &Asker<'_>, findings: &mut Findings, need: &Need, spec: &need::
     };
     secret_fields(findings, &reference, need, &[]);
     let relation = asker.relation_to(&reference);
-    asker.access(findings, &Access { reference: &reference, kind: &kind, verbs: verbs(need.mode, false), relation });
-    Some(NeedScope::Object(reference))
+    let verbs = verbs(need.mode, false);
+    asker.access(findings, &Access { reference: &reference, kind: &kind, verbs, relation });
+    let whose = whose_is(asker, &reference, &kind, verbs, relation);
+    Some(NeedScope::Object(reference, whose))
+}
+
+/// Which grant an object is read under: where it is only as one of the owner's own, it has to be recorded as one.
+fn whose_is(asker: &Asker<'_>, reference: &ObjectReference, kind: &KindInfo, verbs: &[&str], relation: Relation) -> Whose {
+    if relation != Relation::Owned || asker.is_owner(reference) {
+        return Whose::Any;
+    }
+    let widest = asker.widest_relation(reference.group(), kind, reference.namespace.as_deref(), verbs);
+    match widest {
+        Some(Relation::Any) => Whose::Any,
+        Some(Relation::Referenced) if asker.is_named(reference) => Whose::Any,
+        _ => Whose::Known(BTreeSet::new()),
+    }
 }
 
 fn objects(asker: &Asker<'_>, findings: &mut Findings, need: &Need, spec: &need::Objects) -> Option<NeedScope> {
@@ -198,10 +214,10 @@ fn objects(asker: &Asker<'_>, findings: &mut Findings, need: &Need, spec: &need:
             .map(|relation| (relation, asker.granted_namespaces(subject.group(), &kind.plural, verbs, relation)))
             .find(|(_, namespaces)| !namespaces.is_empty());
         if let Some((relation, namespaces)) = relation {
-            return Some(NeedScope::Objects { namespaces, relation });
+            return Some(asker.among(namespaces, relation));
         }
     } else if let Some(relation) = asker.widest_relation(subject.group(), &kind, namespace.as_deref(), verbs) {
-        return Some(NeedScope::Objects { namespaces: namespace.into_iter().collect(), relation });
+        return Some(asker.among(namespace.into_iter().collect(), relation));
     }
     let before = findings.count();
     asker.access(findings, &Access { reference: &subject, kind: &kind, verbs, relation: Relation::Owned });
@@ -212,6 +228,21 @@ fn objects(asker: &Asker<'_>, findings: &mut Findings, need: &Need, spec: &need:
         findings.add(Reason::ResourceNotGranted, Some(&subject), message);
     }
     None
+}
+
+impl Asker<'_> {
+    /// Objects that stand in a relation to the owner.
+    fn among(&self, mut namespaces: Vec<String>, relation: Relation) -> NeedScope {
+        let whose = match relation {
+            Relation::Any => Whose::Any,
+            Relation::Owned => Whose::Known(BTreeSet::new()),
+            Relation::Referenced => {
+                namespaces.retain(|namespace| self.is_namespace_named(Some(namespace)));
+                Whose::Known(self.names())
+            }
+        };
+        NeedScope::Objects { namespaces, whose }
+    }
 }
 
 /// Values of Secrets never reach a plugin, neither as an answer nor by what a filter lets through.

@@ -13,6 +13,7 @@ mod told;
 use std::sync::Arc;
 
 use banhbaoring_api::Grants;
+use banhbaoring_api::grants::Relation;
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec, OwnerReference};
 use banhbaoring_api::plugin::NamespacedName;
 use serde_json::json;

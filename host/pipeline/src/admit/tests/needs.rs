@@ -85,11 +85,36 @@ fn a_question_for_many_says_whose_and_where() {
         {"apiGroups": [""], "resources": ["services"], "verbs": ["list"], "relation": "any", "namespaces": ["owner", "edge"]},
         {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}]}));
     let services = |namespace: Json| need("objects", json!({"apiVersion": "v1", "kind": "Service", "namespace": namespace}));
-    let all = NeedScope::Objects { namespaces: vec!["edge".to_owned(), NAMESPACE.to_owned()], relation: Relation::Any };
+    let all = NeedScope::Objects { namespaces: vec!["edge".to_owned(), NAMESPACE.to_owned()], whose: Whose::Any };
     assert_eq!(scope(grants.clone(), services(json!("*"))), all);
     assert_eq!(refusal_under(grants.clone(), services(json!("kube-system"))).unwrap().reason, "NamespaceNotGranted");
-    let own = NeedScope::Objects { namespaces: vec![NAMESPACE.to_owned()], relation: Relation::Owned };
+    let own = NeedScope::Objects { namespaces: vec![NAMESPACE.to_owned()], whose: Whose::Known(BTreeSet::new()) };
     assert_eq!(scope(grants, need("objects", json!({"apiVersion": "v1", "kind": "ConfigMap"}))), own);
+}
+
+#[test]
+fn an_object_is_ones_own_by_the_record_and_not_by_asking_for_its_name() {
+    let grants = |relation: &str| {
+        grants_with(json!({"resources": [
+            {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "create", "patch", "delete"], "relation": relation}]}))
+    };
+    let asked = |relation: &str| {
+        let mut answer = object_need("strange");
+        answer.objects.push(object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "strange"}})));
+        match scope(grants(relation), answer) {
+            NeedScope::Object(_, whose) => whose,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(asked("owned"), Whose::Known(BTreeSet::new()));
+    assert_eq!(asked("referenced"), Whose::Known(BTreeSet::new()), "nothing names it");
+    assert_eq!(asked("any"), Whose::Any);
+    let NeedScope::Objects { whose: Whose::Known(names), .. } =
+        scope(grants("referenced"), need("objects", json!({"apiVersion": "v1", "kind": "Service"})))
+    else {
+        panic!("those that the spec names");
+    };
+    assert!(names.contains("edge") && !names.contains("strange"), "{names:?}");
 }
 
 #[test]

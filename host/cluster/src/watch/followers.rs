@@ -1,0 +1,211 @@
+//! Who looks at what: which owners have children or questions where, and which watches nobody needs any more. Only bookkeeping, no I/O.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use banhbaoring_api::inventory::OwnerReference;
+use banhbaoring_api::plugin::NamespacedName;
+
+/// What one watch looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    pub(super) namespace: Option<String>,
+    pub(super) account: NamespacedName,
+    /// Only objects that carry the host's label.
+    pub(super) children_only: bool,
+}
+
+impl Place {
+    pub(super) fn new(api_version: &str, kind: &str, namespace: Option<String>, account: NamespacedName, children_only: bool) -> Self {
+        Self { api_version: api_version.to_owned(), kind: kind.to_owned(), namespace, account, children_only }
+    }
+}
+
+/// What an owner looks at: an object, whatever its uid, or with an empty name all objects there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Subject {
+    group: String,
+    kind: String,
+    namespace: Option<String>,
+    name: String,
+}
+
+impl Subject {
+    pub(super) fn new(api_version: &str, kind: &str, namespace: Option<String>, name: &str) -> Self {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        Self { group: group.to_owned(), kind: kind.to_owned(), namespace, name: name.to_owned() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Follower {
+    kind: String,
+    owner: OwnerReference,
+    places: BTreeSet<Place>,
+    children: BTreeSet<Subject>,
+    asked: BTreeSet<Subject>,
+    /// Something that it asked about changed.
+    changed: bool,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Followers {
+    by_uid: HashMap<String, Follower>,
+    /// Uids of owners that look at a subject.
+    by_subject: HashMap<Subject, BTreeSet<String>>,
+    /// Owners per place, so that the last one ends its watch.
+    users: HashMap<Place, usize>,
+}
+
+impl Followers {
+    /// From now on the owner looks at these; returns the places that nobody looks at any more.
+    pub(super) fn follow(
+        &mut self,
+        kind: &str,
+        owner: &OwnerReference,
+        children: BTreeMap<Subject, Place>,
+        asked: BTreeMap<Subject, Place>,
+    ) -> Vec<Place> {
+        let before = self.by_uid.get(&owner.uid);
+        let places: BTreeSet<Place> = children.values().chain(asked.values()).cloned().collect();
+        let (children, asked): (BTreeSet<_>, BTreeSet<_>) = (children.into_keys().collect(), asked.into_keys().collect());
+        if before.is_some_and(|before| before.places == places && before.children == children && before.asked == asked) {
+            return Vec::new();
+        }
+        if before.is_none() && places.is_empty() {
+            return Vec::new();
+        }
+        let changed = before.is_some_and(|before| before.changed);
+        for place in &places {
+            *self.users.entry(place.clone()).or_default() += 1;
+        }
+        let unused = self.forget(&owner.uid);
+        for subject in children.iter().chain(&asked) {
+            self.by_subject.entry(subject.clone()).or_default().insert(owner.uid.clone());
+        }
+        let follower = Follower { kind: kind.to_owned(), owner: owner.clone(), places, children, asked, changed };
+        self.by_uid.insert(owner.uid.clone(), follower);
+        unused
+    }
+
+    /// Where an owner looks.
+    pub(super) fn places(&self, uid: &str) -> impl Iterator<Item = &Place> {
+        self.by_uid.get(uid).into_iter().flat_map(|follower| &follower.places)
+    }
+
+    /// The owner looks nowhere any more; returns the places that nobody looks at any more.
+    pub(super) fn forget(&mut self, uid: &str) -> Vec<Place> {
+        let Some(follower) = self.by_uid.remove(uid) else { return Vec::new() };
+        for subject in follower.children.iter().chain(&follower.asked) {
+            if let Some(uids) = self.by_subject.get_mut(subject) {
+                uids.remove(uid);
+                if uids.is_empty() {
+                    self.by_subject.remove(subject);
+                }
+            }
+        }
+        let mut unused = Vec::new();
+        for place in follower.places {
+            let users = self.users.get_mut(&place).map_or(0, |users| {
+                *users -= 1;
+                *users
+            });
+            if users == 0 {
+                self.users.remove(&place);
+                unused.push(place);
+            }
+        }
+        unused
+    }
+
+    /// Something at a place changed: an object, or, without a name, possibly all. Returns who has to be told, with the kinds of the owners.
+    pub(super) fn changed(&mut self, place: &Place, name: Option<&str>) -> Vec<(String, OwnerReference)> {
+        let subject = |name: &str| Subject::new(&place.api_version, &place.kind, place.namespace.clone(), name);
+        let uids: BTreeSet<String> = match name {
+            Some(name) => {
+                [subject(name), subject("")].iter().filter_map(|subject| self.by_subject.get(subject)).flatten().cloned().collect()
+            }
+            None => self.by_uid.iter().filter(|(_, follower)| follower.places.contains(place)).map(|(uid, _)| uid.clone()).collect(),
+        };
+        let mut told = Vec::new();
+        for uid in uids {
+            let Some(follower) = self.by_uid.get_mut(&uid) else { continue };
+            let asked = |name: &str| follower.asked.contains(&subject(name));
+            follower.changed |= name.is_none_or(|name| asked(name) || asked(""));
+            told.push((follower.kind.clone(), follower.owner.clone()));
+        }
+        told
+    }
+
+    /// Whether something that the owner asked about changed since this was last asked.
+    pub(super) fn take_changed(&mut self, uid: &str) -> bool {
+        self.by_uid.get_mut(uid).is_some_and(|follower| std::mem::take(&mut follower.changed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(uid: &str) -> OwnerReference {
+        OwnerReference { uid: uid.to_owned(), name: uid.to_owned(), ..OwnerReference::default() }
+    }
+
+    fn place(kind: &str, children_only: bool) -> Place {
+        let account = NamespacedName { namespace: "system".to_owned(), name: "plugin".to_owned() };
+        Place::new("v1", kind, Some("team".to_owned()), account, children_only)
+    }
+
+    fn at(kind: &str, name: &str, children_only: bool) -> BTreeMap<Subject, Place> {
+        BTreeMap::from([(Subject::new("v1", kind, Some("team".to_owned()), name), place(kind, children_only))])
+    }
+
+    fn names(told: Vec<(String, OwnerReference)>) -> Vec<String> {
+        told.into_iter().map(|(_, owner)| owner.name).collect()
+    }
+
+    #[test]
+    fn who_has_a_child_there_is_told_and_nobody_else() {
+        let mut followers = Followers::default();
+        followers.follow("k", &owner("a"), at("Service", "x", true), BTreeMap::new());
+        followers.follow("k", &owner("b"), at("Service", "y", true), BTreeMap::new());
+        assert_eq!(names(followers.changed(&place("Service", true), Some("x"))), ["a"]);
+        assert!(!followers.take_changed("a"), "a child is no answer");
+        assert!(followers.changed(&place("Pod", true), Some("x")).is_empty());
+    }
+
+    #[test]
+    fn all_who_ask_about_an_object_are_told_once_and_their_answers_are_old() {
+        let mut followers = Followers::default();
+        followers.follow("k", &owner("a"), BTreeMap::new(), at("Pod", "x", false));
+        followers.follow("k", &owner("b"), BTreeMap::new(), at("Pod", "", false));
+        followers.follow("k", &owner("c"), BTreeMap::new(), at("Pod", "z", false));
+        assert_eq!(names(followers.changed(&place("Pod", false), Some("x"))), ["a", "b"]);
+        assert!(followers.take_changed("a") && followers.take_changed("b") && !followers.take_changed("c"));
+        assert!(!followers.take_changed("a"), "told once");
+        assert_eq!(names(followers.changed(&place("Pod", false), None)).len(), 3);
+    }
+
+    #[test]
+    fn a_change_is_not_lost_when_the_owner_asks_something_else_meanwhile() {
+        let mut followers = Followers::default();
+        followers.follow("k", &owner("a"), BTreeMap::new(), at("Pod", "x", false));
+        followers.changed(&place("Pod", false), Some("x"));
+        followers.follow("k", &owner("a"), at("Service", "s", true), at("Pod", "x", false));
+        assert!(followers.take_changed("a"));
+    }
+
+    #[test]
+    fn the_last_owner_ends_the_watch() {
+        let mut followers = Followers::default();
+        assert!(followers.follow("k", &owner("a"), at("Service", "x", true), BTreeMap::new()).is_empty());
+        assert!(followers.follow("k", &owner("b"), at("Service", "y", true), BTreeMap::new()).is_empty());
+        assert!(followers.follow("k", &owner("a"), at("Service", "x2", true), BTreeMap::new()).is_empty(), "it still looks there");
+        assert!(followers.forget("a").is_empty());
+        assert_eq!(followers.follow("k", &owner("b"), at("Pod", "y", true), BTreeMap::new()), [place("Service", true)]);
+        assert_eq!(followers.forget("b"), [place("Pod", true)]);
+        assert!(followers.by_subject.is_empty() && followers.users.is_empty());
+    }
+}

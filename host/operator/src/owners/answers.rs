@@ -1,0 +1,248 @@
+//! Answers to needs between reconciles: what was asked for which owner, what came of it and for how long that holds.
+//!
+//! Nothing waits for an answer for long: it is asked beside the reconcile, and one that comes late has the owner looked at again. How the API
+//! server is asked is `banhbaoring_cluster::answer`'s; which needs may be asked was decided by admission.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
+use banhbaoring_cluster::Cluster;
+use banhbaoring_cluster::watch::Question;
+use banhbaoring_pipeline::admit::{NeedScope, PermittedNeed};
+use banhbaoring_pipeline::contract::{AnswerOutcome, NeedMode, ObjectReference};
+use banhbaoring_pipeline::{ActivePlugin, Graph, Permitted};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// How long a reconcile waits for answers before it goes on without them.
+const GRACE: Duration = Duration::from_millis(250);
+/// Questions of all owners that are under way at a time.
+const PARALLEL: usize = 64;
+/// An answer that a watch keeps current is asked for again all the same, for what the watch may have missed.
+const RECHECK: Duration = Duration::from_secs(600);
+/// When something is asked again that could not be answered.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// Component and id of the need.
+type Key = (String, String);
+type ByOwner = HashMap<String, BTreeMap<Key, Known>>;
+
+/// For whom something is asked.
+pub(super) struct Asking<'a> {
+    /// `group/Kind` of the owner.
+    pub(super) kind: &'a str,
+    pub(super) owner: &'a OwnerReference,
+    pub(super) inventory: &'a InventorySpec,
+}
+
+#[derive(Debug)]
+struct Known {
+    plugin: Arc<ActivePlugin>,
+    need: PermittedNeed,
+    /// Absent until the first answer.
+    outcome: Option<AnswerOutcome>,
+    /// Since when the outcome is known.
+    at: Instant,
+    /// Whether a reconcile was given this outcome.
+    used: bool,
+    asking: bool,
+    /// A reconcile went on without the answer that is under way.
+    missed: bool,
+}
+
+impl Known {
+    fn is_due(&self, now: Instant, changed: bool) -> bool {
+        !self.asking
+            && match self.need.need.mode {
+                // An answer that came too late for the reconcile that asked is there for the next one.
+                NeedMode::Fresh => self.used,
+                NeedMode::Watch if changed => true,
+                _ => now >= self.due(),
+            }
+    }
+
+    fn due(&self) -> Instant {
+        let unanswered = matches!(&self.outcome, Some(AnswerOutcome::Error(error)) if error.class == "unavailable");
+        match self.need.need.mode {
+            NeedMode::Poll(seconds) => self.at + Duration::from_secs(u64::from(seconds.max(1))),
+            _ if unanswered => self.at + RETRY,
+            _ => self.at + RECHECK,
+        }
+    }
+}
+
+/// What is known for every owner, by uid.
+pub(super) struct Answers {
+    cluster: Cluster,
+    by_owner: Arc<Mutex<ByOwner>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Answers {
+    pub(super) fn new(cluster: Cluster) -> Self {
+        Self { cluster, by_owner: Arc::default(), permits: Arc::new(Semaphore::new(PARALLEL)) }
+    }
+
+    /// Asks again, in advance, what the last reconcile asked and what no longer holds.
+    pub(super) async fn renew(&self, asking: &Asking<'_>) {
+        let changed = self.cluster.watches.take_changed(&asking.owner.uid);
+        let now = Instant::now();
+        let mut asked = Vec::new();
+        for (key, known) in lock(&self.by_owner).get_mut(&asking.owner.uid).into_iter().flatten() {
+            if known.is_due(now, changed) {
+                if known.need.need.mode == NeedMode::Fresh {
+                    known.outcome = None;
+                }
+                asked.push(self.ask(asking, key, known));
+            }
+        }
+        within_grace(asked).await;
+    }
+
+    /// What can be told to the components of a graph. An answer belongs to the plugin, with its grants, for which it was asked.
+    pub(super) fn known(&self, uid: &str, graph: &Graph) -> BTreeMap<Key, AnswerOutcome> {
+        let mut told = BTreeMap::new();
+        for (key, known) in lock(&self.by_owner).get_mut(uid).into_iter().flatten() {
+            let asks = |node: &banhbaoring_pipeline::graph::Node| node.component.name == key.0 && Arc::ptr_eq(&node.plugin, &known.plugin);
+            if graph.nodes.iter().any(asks) {
+                known.used |= known.outcome.is_some();
+                told.insert(key.clone(), known.outcome.clone().unwrap_or(AnswerOutcome::Pending));
+            }
+        }
+        told
+    }
+
+    /// Asks what is new of what was permitted and forgets what is no longer asked. Returns answers that came at once.
+    pub(super) async fn want(&self, asking: &Asking<'_>, permitted: &Permitted) -> BTreeMap<Key, AnswerOutcome> {
+        let uid = &asking.owner.uid;
+        let mut asked = Vec::new();
+        {
+            let mut by_owner = lock(&self.by_owner);
+            let mut before = by_owner.remove(uid).unwrap_or_default();
+            let mut wanted = BTreeMap::new();
+            for component in &permitted.components {
+                for need in &component.needs {
+                    let key = (component.component.clone(), need.need.id.clone());
+                    let same = |known: &Known| known.need == *need && Arc::ptr_eq(&known.plugin, &component.plugin);
+                    let known = before.remove(&key).filter(same).unwrap_or_else(|| {
+                        let mut known = Known {
+                            plugin: component.plugin.clone(),
+                            need: need.clone(),
+                            outcome: None,
+                            at: Instant::now(),
+                            used: false,
+                            asking: false,
+                            missed: false,
+                        };
+                        asked.push(self.ask(asking, &key, &mut known));
+                        known
+                    });
+                    wanted.insert(key, known);
+                }
+            }
+            if !wanted.is_empty() {
+                by_owner.insert(uid.clone(), wanted);
+            }
+        }
+        within_grace(asked).await;
+        let mut new = BTreeMap::new();
+        for (key, known) in lock(&self.by_owner).get_mut(uid).into_iter().flatten() {
+            if let Some(outcome) = known.outcome.as_ref().filter(|_| !known.used) {
+                known.used = true;
+                new.insert(key.clone(), outcome.clone());
+            }
+        }
+        new
+    }
+
+    /// The reconcile ends with what it has. Returns when the owner has to be looked at again for the sake of answers; one that is under way has it
+    /// looked at when it comes.
+    pub(super) fn settle(&self, uid: &str) -> Option<Duration> {
+        let now = Instant::now();
+        let mut next: Option<Duration> = None;
+        for known in lock(&self.by_owner).get_mut(uid).into_iter().flatten().map(|(_, known)| known) {
+            let wait = if known.asking {
+                known.missed = true;
+                continue;
+            } else if !known.used {
+                Duration::ZERO
+            } else if known.need.need.mode == NeedMode::Fresh {
+                continue;
+            } else {
+                known.due().saturating_duration_since(now)
+            };
+            next = Some(next.map_or(wait, |next| next.min(wait)));
+        }
+        next
+    }
+
+    /// What watches have to tell of.
+    pub(super) fn questions(&self, uid: &str) -> Vec<Question> {
+        let by_owner = lock(&self.by_owner);
+        let watched = by_owner.get(uid).into_iter().flat_map(BTreeMap::values).filter(|known| known.need.need.mode == NeedMode::Watch);
+        watched
+            .flat_map(|known| subjects(known).into_iter().map(|reference| Question { reference, account: known.plugin.account.clone() }))
+            .collect()
+    }
+
+    /// The owner is gone.
+    pub(super) fn forget(&self, uid: &str) {
+        lock(&self.by_owner).remove(uid);
+    }
+
+    fn ask(&self, asking: &Asking<'_>, key: &Key, known: &mut Known) -> JoinHandle<()> {
+        known.asking = true;
+        let (cluster, permits, by_owner) = (self.cluster.clone(), self.permits.clone(), self.by_owner.clone());
+        let (plugin, need, key) = (known.plugin.clone(), known.need.clone(), key.clone());
+        let (kind, owner, inventory) = (asking.kind.to_owned(), asking.owner.clone(), asking.inventory.clone());
+        tokio::spawn(async move {
+            let _permit = permits.acquire().await;
+            let outcome = cluster.answer(&plugin.account, &need, &inventory).await;
+            let is_late = {
+                let mut by_owner = lock(&by_owner);
+                let known = by_owner.get_mut(&owner.uid).and_then(|known| known.get_mut(&key));
+                // Something else is asked under that id meanwhile, or nothing.
+                let Some(known) = known.filter(|known| known.need == need && Arc::ptr_eq(&known.plugin, &plugin)) else { return };
+                let is_news = known.outcome.as_ref() != Some(&outcome);
+                known.used &= !is_news;
+                known.outcome = Some(outcome);
+                known.at = Instant::now();
+                known.asking = false;
+                std::mem::take(&mut known.missed) && is_news
+            };
+            if is_late {
+                cluster.watches.wake(&kind, &owner).await;
+            }
+        })
+    }
+}
+
+async fn within_grace(asked: Vec<JoinHandle<()>>) {
+    if !asked.is_empty() {
+        // What is late goes on by itself.
+        let _ = tokio::time::timeout(GRACE, futures::future::join_all(asked)).await;
+    }
+}
+
+fn subjects(known: &Known) -> Vec<ObjectReference> {
+    match &known.need.scope {
+        NeedScope::Object(reference, _) => vec![reference.clone()],
+        NeedScope::Objects { namespaces, .. } => {
+            let text = |field: &str| known.need.need.spec.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+            let in_namespace = |namespace: Option<String>| ObjectReference {
+                api_version: text("apiVersion"),
+                kind: text("kind"),
+                namespace,
+                name: String::new(),
+            };
+            if namespaces.is_empty() { vec![in_namespace(None)] } else { namespaces.iter().cloned().map(Some).map(in_namespace).collect() }
+        }
+        NeedScope::Other | NeedScope::Unsupported(_) => Vec::new(),
+    }
+}
+
+fn lock(by_owner: &Mutex<ByOwner>) -> MutexGuard<'_, ByOwner> {
+    by_owner.lock().unwrap_or_else(PoisonError::into_inner)
+}
