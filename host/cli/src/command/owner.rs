@@ -38,8 +38,12 @@ pub(super) fn documents(path: &Path) -> Result<Vec<Json>, CliError> {
     Ok(documents)
 }
 
-/// The resource as the pipeline takes it.
-pub(super) fn owner(object: Json, default_namespace: Option<&str>) -> Result<Owner, CliError> {
+/// The resource as the pipeline takes it. Where it names no namespace, it is in the default one, as it would be once applied: components read it
+/// from the resource.
+pub(super) fn owner(mut object: Json, default_namespace: Option<&str>) -> Result<Owner, CliError> {
+    if let (Some(default), Some(metadata)) = (default_namespace, object.pointer_mut("/metadata").and_then(Json::as_object_mut)) {
+        metadata.entry("namespace").or_insert_with(|| Json::String(default.to_owned()));
+    }
     let text = |pointer: &str| object.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
     let required = |pointer: &str| {
         text(pointer).ok_or_else(|| CliError::Content {
@@ -51,7 +55,7 @@ pub(super) fn owner(object: Json, default_namespace: Option<&str>) -> Result<Own
         reference: OwnerReference {
             api_version: required("/apiVersion")?,
             kind: required("/kind")?,
-            namespace: text("/metadata/namespace").or_else(|| default_namespace.map(str::to_owned)),
+            namespace: text("/metadata/namespace"),
             name: required("/metadata/name")?,
             uid: text("/metadata/uid").unwrap_or_else(|| NO_UID.to_owned()),
         },
@@ -69,5 +73,23 @@ pub(super) fn observation(owner: Owner, platform: Platform, answers: BTreeMap<(S
         platform,
         answers,
         ..Observation::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_without_a_namespace_is_in_the_default_one_for_its_components_too() {
+        let file = serde_json::json!({"apiVersion": "example.org/v1", "kind": "Stack", "metadata": {"name": "one"}});
+        let owner = owner(file, Some("team")).unwrap();
+        assert_eq!((owner.reference.namespace.as_deref(), &owner.object["metadata"]["namespace"]), (Some("team"), &Json::from("team")));
+    }
+
+    #[test]
+    fn a_resource_that_names_its_namespace_keeps_it() {
+        let file = serde_json::json!({"apiVersion": "example.org/v1", "kind": "Stack", "metadata": {"name": "one", "namespace": "own"}});
+        assert_eq!(owner(file, Some("team")).unwrap().reference.namespace.as_deref(), Some("own"));
     }
 }
