@@ -5,13 +5,24 @@
 
 mod binary;
 pub mod installation;
+pub mod objects;
 pub mod operator;
 pub mod publisher;
+pub mod repository;
+mod stage;
+pub mod survey;
+pub mod team;
+pub mod world;
 
-pub use binary::Banhbaoring;
+pub use binary::{Banhbaoring, Output};
 pub use installation::Installation;
 pub use operator::Operator;
 pub use publisher::Publisher;
+pub use repository::Repository;
+pub use stage::Stage;
+pub use survey::Survey;
+pub use team::Team;
+pub use world::World;
 
 /// The plugins that the main job needs, by the names of their packages without `banhbaoring-plugin-`.
 pub const FIRST_PARTY: [&str; 6] = ["openbao", "unseal-static", "unseal-awskms", "unseal-gcpkms", "unseal-azurekv", "unseal-transit"];

@@ -1,14 +1,21 @@
 //! `banhbaoring run` as a process.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use banhbaoring_testing::scratch::Scratch;
 use banhbaoring_testing::server::{Launch, Server};
 use banhbaoring_testing::wait;
+use serde_json::Value;
 
 use crate::Banhbaoring;
+
+/// Filter of log lines where nothing else is asked for.
+const LOG: &str = "info,kube=warn";
+/// Filter with which [`Operator::idle_reconciles`] can count.
+pub const LOG_RECONCILES: &str = "info,kube=warn,banhbaoring_operator::owners::reconcile=debug";
 
 /// How an operator is started.
 #[derive(Debug, Clone)]
@@ -26,6 +33,8 @@ pub struct Options {
 pub struct Operator {
     server: Server,
     scratch: Scratch,
+    /// Where in the log the process that runs now begins.
+    beginning: AtomicUsize,
 }
 
 impl Operator {
@@ -34,6 +43,14 @@ impl Operator {
     /// # Errors
     /// The binary is not built.
     pub fn start(options: &Options) -> Result<Self> {
+        Self::start_logging(options, LOG)
+    }
+
+    /// The same with another filter of log lines.
+    ///
+    /// # Errors
+    /// The binary is not built.
+    pub fn start_logging(options: &Options, filter: &str) -> Result<Self> {
         let scratch = Scratch::new("operator")?;
         let binary = Banhbaoring::find()?;
         let path = |name: &str| scratch.path().join(name).display().to_string();
@@ -52,12 +69,28 @@ impl Operator {
             "--cache-key".to_owned(),
             path("cache.key"),
         ];
-        let server =
-            Launch::program("operator", binary.path(), scratch.path()).args(arguments).env("BANHBAORING_LOG", "info,kube=warn").start()?;
-        Ok(Self { server, scratch })
+        let server = Launch::program("operator", binary.path(), scratch.path()).args(arguments).env("BANHBAORING_LOG", filter).start()?;
+        Ok(Self { server, scratch, beginning: AtomicUsize::new(0) })
     }
 
-    /// Its process: to kill it, or to start it again on the same data.
+    /// Kills it with SIGKILL if it runs, and starts it on the same data.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_again(&self) -> Result<()> {
+        self.server.kill();
+        self.beginning.store(self.server.log().len(), Ordering::Release);
+        Ok(self.server.start_again()?)
+    }
+
+    /// What the process that runs now wrote.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let log = self.server.log();
+        log.get(self.beginning.load(Ordering::Acquire)..).unwrap_or_default().to_owned()
+    }
+
+    /// Its process: to signal or kill it.
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
@@ -74,7 +107,32 @@ impl Operator {
     /// # Errors
     /// It did not in time; the error has its log.
     pub async fn until_leading(&self) -> Result<()> {
-        Ok(self.server.until_logged(Duration::from_secs(60), "\"leading\"").await?)
+        self.until_logged("\"message\":\"leading\"").await
+    }
+
+    /// Waits until it has its plugins and leaves the lead to another.
+    ///
+    /// # Errors
+    /// It did not in time; the error has its log.
+    pub async fn until_standing_by(&self) -> Result<()> {
+        self.until_logged("\"message\":\"standing by\"").await
+    }
+
+    async fn until_logged(&self, text: &str) -> Result<()> {
+        let look = async || if self.log().contains(text) { Ok(()) } else { Err("a log without it") };
+        Ok(self.server.until_ready(Duration::from_secs(60), &format!("logging {text}"), look).await?)
+    }
+
+    /// How often an owner was reconciled by the process that runs now and there was nothing to tell. Needs [`LOG_RECONCILES`].
+    #[must_use]
+    pub fn idle_reconciles(&self, namespace: &str, owner: &str) -> usize {
+        let idle = |line: &&str| {
+            let entry: Value = serde_json::from_str(line).unwrap_or_default();
+            entry["message"] == "nothing to tell"
+                && entry["span"]["cluster_namespace"] == namespace
+                && entry["span"]["cluster_name"] == owner
+        };
+        self.log().lines().filter(|line| line.contains("nothing to tell")).filter(idle).count()
     }
 
     /// `http://127.0.0.1:<port>` of its metrics and health, from its log.
@@ -83,7 +141,7 @@ impl Operator {
     /// It did not say so in time.
     pub async fn address(&self) -> Result<String> {
         let found = wait::until(Duration::from_secs(30), "the operator to say where it listens", async || {
-            let log = self.server.log();
+            let log = self.log();
             let line = log.lines().rev().find(|line| line.contains("metrics and health")).map(str::to_owned);
             let line = line.ok_or_else(|| self.server.log_tail())?;
             let entry: serde_json::Value = serde_json::from_str(&line).map_err(|error| format!("{error}: {line}"))?;
@@ -101,5 +159,15 @@ impl Operator {
         let url = format!("{}{path}", self.address().await?);
         let answer = reqwest::get(&url).await.with_context(|| format!("GET {url}"))?;
         Ok(answer.text().await?)
+    }
+
+    /// The value of a series on `/metrics`, named as it is written there; absent where it has none.
+    ///
+    /// # Errors
+    /// It does not answer, or the value is not a number.
+    pub async fn metric(&self, series: &str) -> Result<Option<f64>> {
+        let text = self.get("/metrics").await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map(|value| value.trim().parse().with_context(|| format!("{series} {value}"))).transpose()
     }
 }

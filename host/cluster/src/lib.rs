@@ -20,6 +20,7 @@ pub mod observe;
 pub mod prune;
 pub mod request;
 pub mod secret;
+mod sighting;
 pub mod watch;
 
 pub use apply::{Applied, ApplyError, ComponentApplied, Dependencies, StepOutcome};

@@ -1,27 +1,25 @@
-//! Step 1: which children of an inventory exist, under whom and how they fare. Only named gets, each as the account that is recorded with the child;
-//! whole objects only where readiness or a component needs them, trimmed at once. Judging what was seen is the planner's.
+//! Step 1: which children of an inventory exist, under whom and how they fare. What a watch keeps current is not asked; else named gets, each as the
+//! account that is recorded with the child; whole objects only where readiness or a component needs them, trimmed at once. Judging what was
+//! seen is the planner's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec};
 use banhbaoring_api::plugin::NamespacedName;
-use banhbaoring_pipeline::contract::{HostIdentity, Json, ObjectReference, ReadinessState};
+use banhbaoring_pipeline::contract::{HostIdentity, ObjectReference};
 use banhbaoring_pipeline::graph::Graph;
-use banhbaoring_pipeline::json::project;
-use banhbaoring_pipeline::observation::{Observation, ObservedChild, Owner, Readiness};
+use banhbaoring_pipeline::observation::{Observation, ObservedChild, Owner};
 use banhbaoring_pipeline::plan::field_manager;
-use banhbaoring_pipeline::readiness::{needs_whole_object, readiness};
 use futures::StreamExt as _;
-use serde_json::Value;
 
-use crate::apply::INTENT_ANNOTATION;
 use crate::cluster::Cluster;
 use crate::discovery::DiscoveryError;
 use crate::inventory::{InventoryError, StoredInventory};
 use crate::managed_fields::fields_hash;
 use crate::request::{Answer, ApiError, Endpoint, Seen};
 use crate::secret::material;
+use crate::sighting::{Sight, Sighting};
 
 /// Gets of one owner that are under way at a time.
 const PARALLEL: usize = 8;
@@ -133,16 +131,22 @@ impl Cluster {
     }
 
     async fn observe_child(&self, entry: &ChildEntry, owner_uid: &str, views: &Views) -> Result<Option<ObservedChild>, ApiError> {
+        let sight = Sight::of(&entry.api_version, &entry.kind, views);
+        if let Some(known) = self.watches.sighting(entry, &sight) {
+            return Ok(Some(known.child(entry, owner_uid)));
+        }
         let reference = ObjectReference::from(entry);
-        // A Secret's value is never read to learn how it fares.
-        let is_secret = reference.group().is_empty() && reference.kind == "Secret";
-        let pointers = views.get(&(entry.api_version.clone(), entry.kind.clone())).filter(|pointers| !is_secret && !pointers.is_empty());
-        let whole = !is_secret && (pointers.is_some() || needs_whole_object(&entry.api_version, &entry.kind));
         let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(&entry.account()), &reference).await?;
-        let Some(object) = endpoint.get(if whole { Answer::Whole } else { Answer::Metadata }).await? else {
+        let Some(object) = endpoint.get(sight.answer()).await? else {
             return Ok(None);
         };
-        Ok(Some(trimmed(entry, owner_uid, &object, pointers, whole)))
+        let sighting = Sighting::of(&object, &sight);
+        self.watches.looked(entry, &sighting);
+        let mut child = sighting.child(entry, owner_uid);
+        if !entry.exclusive.is_empty() {
+            child.fields_hash = fields_hash(&Seen::of(&object).managed_fields, &field_manager(&entry.component), &entry.exclusive);
+        }
+        Ok(Some(child))
     }
 
     /// Salted hashes of values of Secrets that the host did not make: `wanted` holds `secret/key`, or `secret` for all of it. What is not there is
@@ -176,38 +180,4 @@ impl Cluster {
         }
         Ok(found)
     }
-}
-
-fn trimmed(entry: &ChildEntry, owner_uid: &str, object: &Value, pointers: Option<&BTreeSet<String>>, whole: bool) -> ObservedChild {
-    let seen = Seen::of(object);
-    let readiness = if whole {
-        readiness(object)
-    } else if seen.deleting {
-        state(ReadinessState::Progressing, "Terminating", "it is being deleted")
-    } else {
-        state(ReadinessState::Ready, "Exists", "")
-    };
-    // Of an object whose creation was only intended, the owner reference proves nothing, and a kept or foreign-namespace one has none: the token
-    // tells whether it is the one that we made.
-    let controller = match (&entry.uid, &entry.intent) {
-        (None, Some(intent)) => {
-            let token = seen.annotations.get(INTENT_ANNOTATION).and_then(Value::as_str);
-            (token == Some(intent)).then(|| owner_uid.to_owned())
-        }
-        _ => seen.controller,
-    };
-    ObservedChild {
-        reference: ObjectReference::from(entry),
-        fields_hash: fields_hash(&seen.managed_fields, &field_manager(&entry.component), &entry.exclusive),
-        uid: seen.uid,
-        resource_version: seen.resource_version,
-        controller,
-        deleting: seen.deleting,
-        readiness,
-        fields: pointers.map_or_else(|| Json::Object(serde_json::Map::new()), |pointers| project(object, pointers)),
-    }
-}
-
-fn state(state: ReadinessState, reason: &str, message: &str) -> Readiness {
-    Readiness { state, reason: reason.to_owned(), message: message.to_owned() }
 }

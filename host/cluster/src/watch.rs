@@ -1,21 +1,22 @@
 //! Shared watches of children and of what needs ask about: one per kind, namespace and account, however many owners look there, kept as long as
 //! any does.
 //!
-//! A watch brings metadata only and says that something of an owner changed; what changed is then observed by name. Whose child it is comes from
-//! the inventory, never from labels. The label selector of children only keeps other people's objects off the wire: an object that loses the label
-//! is seen to go, which is a change like any other. `followers` keeps who looks at what.
+//! Of children it keeps what was seen last (`sightings`), so that an owner of which nothing changed costs no request; of what needs ask about it says
+//! only that it changed. Whose child it is comes from the inventory, never from labels. The label selector of children only keeps other people's
+//! objects off the wire: an object that loses the label is seen to go, which is a change like any other. `followers` keeps who looks at what.
 
 mod followers;
+mod sightings;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
+use banhbaoring_api::inventory::{ChildEntry, InventorySpec, OwnerReference};
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_pipeline::contract::ObjectReference;
 use banhbaoring_pipeline::plan::{MANAGED_BY, MANAGED_BY_LABEL};
-use futures::StreamExt as _;
-use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
@@ -24,7 +25,10 @@ use tracing::{debug, warn};
 
 use crate::client::Clients;
 use crate::discovery::Discovery;
-use followers::{Followers, Place, Subject};
+use crate::observe::Views;
+use crate::sighting::{Sight, Sighting};
+use followers::{Followers, Left, Place, Subject};
+use sightings::Sightings;
 
 /// What an owner's need wants to be told of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +43,7 @@ pub struct Question {
 struct State {
     tasks: HashMap<Place, AbortHandle>,
     followers: Followers,
+    sightings: Sightings,
     /// Who is told, by kind of the owner.
     wakes: HashMap<String, mpsc::Sender<OwnerReference>>,
 }
@@ -93,24 +98,61 @@ impl Watches {
     }
 
     /// Watches these children and these objects for an owner from now on, and no longer what it followed before.
-    pub async fn follow(&self, owner_kind: &str, owner: &OwnerReference, children: Option<&InventorySpec>, questions: &[Question]) {
-        let entries = children.into_iter().flat_map(|inventory| &inventory.children);
-        let children = entries.map(|entry| {
-            let place = Place::new(&entry.api_version, &entry.kind, entry.namespace.clone(), entry.account(), true);
-            (Subject::new(&entry.api_version, &entry.kind, entry.namespace.clone(), &entry.name), place)
-        });
+    pub async fn follow(
+        &self,
+        owner_kind: &str,
+        owner: &OwnerReference,
+        children: Option<(&InventorySpec, &Views)>,
+        questions: &[Question],
+    ) {
+        let mut followed = BTreeMap::new();
+        if let Some((inventory, views)) = children {
+            followed.extend(
+                inventory
+                    .children
+                    .iter()
+                    .map(|entry| (subject(entry), child_place(entry, Sight::of(&entry.api_version, &entry.kind, views)))),
+            );
+        }
         let asked = questions.iter().map(|Question { reference, account }| {
-            let place = Place::new(&reference.api_version, &reference.kind, reference.namespace.clone(), account.clone(), false);
+            let place = Place::new(&reference.api_version, &reference.kind, reference.namespace.clone(), account.clone(), None);
             (Subject::new(&reference.api_version, &reference.kind, reference.namespace.clone(), &reference.name), place)
         });
         let missing: Vec<Place> = {
             let mut state = lock(&self.state);
-            let unused = state.followers.follow(owner_kind, owner, children.collect(), asked.collect());
-            end(&mut state, &unused);
+            let left = state.followers.follow(owner_kind, owner, followed, asked.collect());
+            state.leave(left);
             state.followers.places(&owner.uid).filter(|place| !state.tasks.contains_key(place)).cloned().collect()
         };
         for place in missing {
             self.start(place).await;
+        }
+    }
+
+    /// A child as its watch saw it last; absent where it has to be asked for.
+    pub(crate) fn sighting(&self, entry: &ChildEntry, sight: &Sight) -> Option<Sighting> {
+        if !entry.exclusive.is_empty() {
+            return None;
+        }
+        let place = child_place(entry, sight.clone());
+        lock(&self.state).sightings.get(&place, &subject(entry)).cloned()
+    }
+
+    /// A child was asked for by name.
+    pub(crate) fn looked(&self, entry: &ChildEntry, sighting: &Sighting) {
+        let mut state = lock(&self.state);
+        if let Some(subject) = state.followers.subject(&subject(entry)) {
+            state.sightings.looked(subject, sighting.clone());
+        }
+    }
+
+    /// These are about to be written: what watches tell of them is not believed until they are asked for again.
+    pub(crate) fn write(&self, references: &[ObjectReference]) {
+        let mut state = lock(&self.state);
+        for reference in references {
+            let subject = Subject::new(&reference.api_version, &reference.kind, reference.namespace.clone(), &reference.name);
+            let subject = state.followers.subject(&subject).unwrap_or_else(|| Arc::new(subject));
+            state.sightings.write(subject);
         }
     }
 
@@ -122,8 +164,8 @@ impl Watches {
     /// An owner is gone.
     pub fn forget(&self, uid: &str) {
         let mut state = lock(&self.state);
-        let unused = state.followers.forget(uid);
-        end(&mut state, &unused);
+        let left = state.followers.forget(uid);
+        state.leave(left);
     }
 
     /// How many watches there are.
@@ -154,39 +196,112 @@ impl Watches {
     }
 }
 
-fn end(state: &mut State, unused: &[Place]) {
-    for place in unused {
-        if let Some(task) = state.tasks.remove(place) {
-            task.abort();
+impl State {
+    fn leave(&mut self, left: Left) {
+        for subject in left.subjects {
+            self.sightings.forget(&subject);
         }
+        for place in left.places {
+            self.sightings.end(&place);
+            if let Some(task) = self.tasks.remove(&place) {
+                task.abort();
+            }
+        }
+    }
+
+    /// Takes in what a watch tells; returns who has to look.
+    fn told(&mut self, place: &Place, event: watcher::Event<DynamicObject>) -> Vec<(String, OwnerReference)> {
+        let name = match &event {
+            watcher::Event::Init => {
+                self.sightings.begin(place);
+                return Vec::new();
+            }
+            watcher::Event::InitDone => {
+                self.sightings.complete(place, |subject| subject.is_at(place));
+                // Answers may be older than the watch, and children may have changed while there was none.
+                return self.followers.changed(place, None);
+            }
+            watcher::Event::InitApply(object) | watcher::Event::Apply(object) | watcher::Event::Delete(object) => object.name_any(),
+        };
+        let subject = Subject::new(&place.api_version, &place.kind, place.namespace.clone(), &name);
+        // Other people's objects, and children that nobody has any more, are not kept.
+        let shared = self.followers.subject(&subject);
+        match (event, &place.children, shared) {
+            (watcher::Event::Delete(object), Some(_), _) => {
+                self.sightings.gone(&subject, object.metadata.resource_version.as_deref().unwrap_or_default());
+            }
+            (watcher::Event::InitApply(object), Some(sight), Some(shared)) => {
+                self.sightings.saw(place, shared, seen(&object, sight));
+                return Vec::new();
+            }
+            (watcher::Event::Apply(object), Some(sight), Some(shared)) => self.sightings.saw(place, shared, seen(&object, sight)),
+            (watcher::Event::InitApply(_), ..) => return Vec::new(),
+            _ => {}
+        }
+        self.followers.changed(place, Some(&name))
     }
 }
 
+fn seen(object: &DynamicObject, sight: &Sight) -> Sighting {
+    Sighting::of(&serde_json::to_value(object).unwrap_or_default(), sight)
+}
+
+fn subject(entry: &ChildEntry) -> Subject {
+    Subject::new(&entry.api_version, &entry.kind, entry.namespace.clone(), &entry.name)
+}
+
+fn child_place(entry: &ChildEntry, sight: Sight) -> Place {
+    Place::new(&entry.api_version, &entry.kind, entry.namespace.clone(), entry.account(), Some(sight))
+}
+
 async fn run(client: Client, resource: ApiResource, place: Place, watches: Watches) {
-    let api: Api<PartialObjectMeta<kube::core::DynamicObject>> = match &place.namespace {
-        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-        None => Api::all_with(client, &resource),
-    };
     let mut config = watcher::Config::default();
-    if place.children_only {
+    if place.children.is_some() {
         config = config.labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
     }
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    // Whole objects only where something of them is needed: the rest, Secrets first of all, never leaves the API server.
+    let mut events = if place.children.as_ref().is_some_and(|sight| sight.whole) {
+        watcher(api::<DynamicObject>(client, &resource, &place), config).default_backoff().boxed()
+    } else {
+        let metadata = api::<PartialObjectMeta<DynamicObject>>(client, &resource, &place);
+        watcher(metadata, config).default_backoff().map_ok(widened).boxed()
+    };
     while let Some(event) = events.next().await {
-        let name = match event {
-            Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object)) => Some(object.name_any()),
-            // Children were observed by name when this began, and answers may be older than that.
-            Ok(watcher::Event::InitDone) if !place.children_only => None,
-            Ok(_) => continue,
+        let woken = match event {
+            Ok(event) => lock(&watches.state).told(&place, event),
             Err(error) => {
                 warn!(%error, kind = %place.kind, "objects cannot be watched; trying again");
                 continue;
             }
         };
-        let woken = lock(&watches.state).followers.changed(&place, name.as_deref());
         for (owner_kind, owner) in woken {
             watches.wake(&owner_kind, &owner).await;
         }
+    }
+}
+
+fn api<K>(client: Client, resource: &ApiResource, place: &Place) -> Api<K>
+where
+    K: kube::Resource<DynamicType = ApiResource, Scope = kube::core::DynamicResourceScope>,
+{
+    match &place.namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, resource),
+        None => Api::all_with(client, resource),
+    }
+}
+
+fn widened(event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> watcher::Event<DynamicObject> {
+    let whole = |object: PartialObjectMeta<DynamicObject>| DynamicObject {
+        types: object.types,
+        metadata: object.metadata,
+        data: serde_json::Value::Null,
+    };
+    match event {
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitDone => watcher::Event::InitDone,
+        watcher::Event::InitApply(object) => watcher::Event::InitApply(whole(object)),
+        watcher::Event::Apply(object) => watcher::Event::Apply(whole(object)),
+        watcher::Event::Delete(object) => watcher::Event::Delete(whole(object)),
     }
 }
 

@@ -61,6 +61,8 @@ impl Cluster {
     /// The inventory could not be written. Failures of single writes are in the answer.
     pub async fn apply(&self, plan: &Plan, after: &Dependencies, inventory: StoredInventory) -> Result<Applied, ApplyError> {
         let mut applied = Applied::new(inventory);
+        // What watches tell of these from here on may be older than what is written now.
+        self.watches.write(&written(plan));
         let mut ledger = Ledger::new(&applied.inventory.spec);
         ledger.intend(plan);
         ledger.store_in(&mut applied.inventory.spec);
@@ -118,6 +120,18 @@ impl Cluster {
             Write::Secret(write) => self.write_secret(step, write, ledger).await,
         }
     }
+}
+
+/// Everything that a plan may change, ConfigMaps that Secrets are published to included.
+fn written(plan: &Plan) -> Vec<ObjectReference> {
+    let mut written: Vec<ObjectReference> = plan.prune.iter().map(|prune| prune.reference.clone()).collect();
+    for step in &plan.steps {
+        if let Write::Secret(write) = &step.write {
+            written.extend(write.secret.publish.iter().map(|publication| published_to(&step.reference, &publication.config_map)));
+        }
+        written.push(step.reference.clone());
+    }
+    written
 }
 
 const LAST_RANK: u8 = 2;

@@ -1,9 +1,12 @@
 //! Who looks at what: which owners have children or questions where, and which watches nobody needs any more. Only bookkeeping, no I/O.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use banhbaoring_api::inventory::OwnerReference;
 use banhbaoring_api::plugin::NamespacedName;
+
+use crate::sighting::Sight;
 
 /// What one watch looks at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,13 +15,13 @@ pub(super) struct Place {
     pub(super) kind: String,
     pub(super) namespace: Option<String>,
     pub(super) account: NamespacedName,
-    /// Only objects that carry the host's label.
-    pub(super) children_only: bool,
+    /// Of children, which carry the host's label: how much of them is looked at. Absent: everything there, and only that it changes.
+    pub(super) children: Option<Sight>,
 }
 
 impl Place {
-    pub(super) fn new(api_version: &str, kind: &str, namespace: Option<String>, account: NamespacedName, children_only: bool) -> Self {
-        Self { api_version: api_version.to_owned(), kind: kind.to_owned(), namespace, account, children_only }
+    pub(super) fn new(api_version: &str, kind: &str, namespace: Option<String>, account: NamespacedName, children: Option<Sight>) -> Self {
+        Self { api_version: api_version.to_owned(), kind: kind.to_owned(), namespace, account, children }
     }
 }
 
@@ -36,6 +39,11 @@ impl Subject {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         Self { group: group.to_owned(), kind: kind.to_owned(), namespace, name: name.to_owned() }
     }
+
+    pub(super) fn is_at(&self, place: &Place) -> bool {
+        let group = place.api_version.split_once('/').map_or("", |(group, _)| group);
+        self.kind == place.kind && self.namespace == place.namespace && self.group == group
+    }
 }
 
 #[derive(Debug, Default)]
@@ -43,51 +51,69 @@ struct Follower {
     kind: String,
     owner: OwnerReference,
     places: BTreeSet<Place>,
-    children: BTreeSet<Subject>,
-    asked: BTreeSet<Subject>,
+    children: BTreeSet<Arc<Subject>>,
+    asked: BTreeSet<Arc<Subject>>,
     /// Something that it asked about changed.
     changed: bool,
+}
+
+/// What an owner no longer looks at.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Left {
+    /// Places where nobody looks any more.
+    pub(super) places: Vec<Place>,
+    /// Subjects at which nobody looks any more, or in another way than before.
+    pub(super) subjects: Vec<Arc<Subject>>,
 }
 
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Followers {
-    by_uid: HashMap<String, Follower>,
-    /// Uids of owners that look at a subject.
-    by_subject: HashMap<Subject, BTreeSet<String>>,
+    by_uid: HashMap<Arc<str>, Follower>,
+    /// Uids of owners that look at a subject: of a child one.
+    by_subject: HashMap<Arc<Subject>, Vec<Arc<str>>>,
     /// Owners per place, so that the last one ends its watch.
     users: HashMap<Place, usize>,
 }
 
 impl Followers {
-    /// From now on the owner looks at these; returns the places that nobody looks at any more.
+    /// From now on the owner looks at these, and no longer at what it looked at before.
     pub(super) fn follow(
         &mut self,
         kind: &str,
         owner: &OwnerReference,
         children: BTreeMap<Subject, Place>,
         asked: BTreeMap<Subject, Place>,
-    ) -> Vec<Place> {
-        let before = self.by_uid.get(&owner.uid);
+    ) -> Left {
+        let before = self.by_uid.get(owner.uid.as_str());
         let places: BTreeSet<Place> = children.values().chain(asked.values()).cloned().collect();
-        let (children, asked): (BTreeSet<_>, BTreeSet<_>) = (children.into_keys().collect(), asked.into_keys().collect());
-        if before.is_some_and(|before| before.places == places && before.children == children && before.asked == asked) {
-            return Vec::new();
-        }
-        if before.is_none() && places.is_empty() {
-            return Vec::new();
+        let same = |before: &BTreeSet<Arc<Subject>>, now: &BTreeMap<Subject, Place>| before.iter().map(AsRef::as_ref).eq(now.keys());
+        if before
+            .map_or(places.is_empty(), |before| before.places == places && same(&before.children, &children) && same(&before.asked, &asked))
+        {
+            return Left::default();
         }
         let changed = before.is_some_and(|before| before.changed);
         for place in &places {
             *self.users.entry(place.clone()).or_default() += 1;
         }
-        let unused = self.forget(&owner.uid);
+        let mut left = self.forget(&owner.uid);
+        let uid: Arc<str> = Arc::from(owner.uid.as_str());
+        let shared = |subjects: BTreeMap<Subject, Place>| subjects.into_keys().map(Arc::new).collect::<BTreeSet<_>>();
+        let (children, asked) = (shared(children), shared(asked));
         for subject in children.iter().chain(&asked) {
-            self.by_subject.entry(subject.clone()).or_default().insert(owner.uid.clone());
+            let uids = self.by_subject.entry(subject.clone()).or_default();
+            if !uids.contains(&uid) {
+                uids.push(uid.clone());
+            }
+        }
+        // Where it looks at the same subjects at the same places, what was seen of them stays.
+        if left.places.is_empty() {
+            left.subjects.retain(|subject| !self.by_subject.contains_key(subject));
         }
         let follower = Follower { kind: kind.to_owned(), owner: owner.clone(), places, children, asked, changed };
-        self.by_uid.insert(owner.uid.clone(), follower);
-        unused
+        self.by_uid.insert(uid, follower);
+        left
     }
 
     /// Where an owner looks.
@@ -95,18 +121,23 @@ impl Followers {
         self.by_uid.get(uid).into_iter().flat_map(|follower| &follower.places)
     }
 
-    /// The owner looks nowhere any more; returns the places that nobody looks at any more.
-    pub(super) fn forget(&mut self, uid: &str) -> Vec<Place> {
-        let Some(follower) = self.by_uid.remove(uid) else { return Vec::new() };
+    /// The subject as it is shared, if anybody looks at it.
+    pub(super) fn subject(&self, subject: &Subject) -> Option<Arc<Subject>> {
+        self.by_subject.get_key_value(subject).map(|(shared, _)| shared.clone())
+    }
+
+    /// The owner looks nowhere any more.
+    pub(super) fn forget(&mut self, uid: &str) -> Left {
+        let Some(follower) = self.by_uid.remove(uid) else { return Left::default() };
+        let mut left = Left::default();
         for subject in follower.children.iter().chain(&follower.asked) {
-            if let Some(uids) = self.by_subject.get_mut(subject) {
-                uids.remove(uid);
-                if uids.is_empty() {
-                    self.by_subject.remove(subject);
-                }
+            let Some(uids) = self.by_subject.get_mut(subject) else { continue };
+            uids.retain(|other| other.as_ref() != uid);
+            if uids.is_empty() {
+                self.by_subject.remove(subject);
+                left.subjects.push(subject.clone());
             }
         }
-        let mut unused = Vec::new();
         for place in follower.places {
             let users = self.users.get_mut(&place).map_or(0, |users| {
                 *users -= 1;
@@ -114,16 +145,16 @@ impl Followers {
             });
             if users == 0 {
                 self.users.remove(&place);
-                unused.push(place);
+                left.places.push(place);
             }
         }
-        unused
+        left
     }
 
     /// Something at a place changed: an object, or, without a name, possibly all. Returns who has to be told, with the kinds of the owners.
     pub(super) fn changed(&mut self, place: &Place, name: Option<&str>) -> Vec<(String, OwnerReference)> {
         let subject = |name: &str| Subject::new(&place.api_version, &place.kind, place.namespace.clone(), name);
-        let uids: BTreeSet<String> = match name {
+        let uids: BTreeSet<Arc<str>> = match name {
             Some(name) => {
                 [subject(name), subject("")].iter().filter_map(|subject| self.by_subject.get(subject)).flatten().cloned().collect()
             }
@@ -133,7 +164,7 @@ impl Followers {
         for uid in uids {
             let Some(follower) = self.by_uid.get_mut(&uid) else { continue };
             let asked = |name: &str| follower.asked.contains(&subject(name));
-            follower.changed |= name.is_none_or(|name| asked(name) || asked(""));
+            follower.changed |= name.map_or(place.children.is_none(), |name| asked(name) || asked(""));
             told.push((follower.kind.clone(), follower.owner.clone()));
         }
         told
@@ -155,7 +186,8 @@ mod tests {
 
     fn place(kind: &str, children_only: bool) -> Place {
         let account = NamespacedName { namespace: "system".to_owned(), name: "plugin".to_owned() };
-        Place::new("v1", kind, Some("team".to_owned()), account, children_only)
+        let sight = children_only.then(|| Sight::of("v1", kind, &crate::observe::Views::new()));
+        Place::new("v1", kind, Some("team".to_owned()), account, sight)
     }
 
     fn at(kind: &str, name: &str, children_only: bool) -> BTreeMap<Subject, Place> {
@@ -200,12 +232,13 @@ mod tests {
     #[test]
     fn the_last_owner_ends_the_watch() {
         let mut followers = Followers::default();
-        assert!(followers.follow("k", &owner("a"), at("Service", "x", true), BTreeMap::new()).is_empty());
-        assert!(followers.follow("k", &owner("b"), at("Service", "y", true), BTreeMap::new()).is_empty());
-        assert!(followers.follow("k", &owner("a"), at("Service", "x2", true), BTreeMap::new()).is_empty(), "it still looks there");
-        assert!(followers.forget("a").is_empty());
-        assert_eq!(followers.follow("k", &owner("b"), at("Pod", "y", true), BTreeMap::new()), [place("Service", true)]);
-        assert_eq!(followers.forget("b"), [place("Pod", true)]);
+        assert_eq!(followers.follow("k", &owner("a"), at("Service", "x", true), BTreeMap::new()), Left::default());
+        assert_eq!(followers.follow("k", &owner("b"), at("Service", "y", true), BTreeMap::new()), Left::default());
+        let left = followers.follow("k", &owner("a"), at("Service", "x2", true), BTreeMap::new());
+        assert_eq!((left.places, left.subjects.len()), (vec![], 1), "it still looks there, at another one");
+        assert_eq!(followers.forget("a").places, []);
+        assert_eq!(followers.follow("k", &owner("b"), at("Pod", "y", true), BTreeMap::new()).places, [place("Service", true)]);
+        assert_eq!(followers.forget("b").places, [place("Pod", true)]);
         assert!(followers.by_subject.is_empty() && followers.users.is_empty());
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec, OwnerReference};
+use banhbaoring_cluster::observe::Views;
 use banhbaoring_cluster::watch::Question;
+use banhbaoring_pipeline::plan::Cause;
 use banhbaoring_testing::wait;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -64,6 +66,60 @@ async fn what_a_need_asks_about_wakes_who_asked_and_says_that_the_answer_is_old(
     drop(subscription);
 }
 
+/// An owner's child as the operator observes it, and how many requests it took.
+#[tokio::test]
+async fn what_a_watch_keeps_current_costs_no_request_and_what_was_written_is_asked_for_once() {
+    let fixture = Fixture::new("watches").await;
+    let applied = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
+    let mut inventory = applied.inventory.spec;
+    let reference = fixture.reference("v1", "ConfigMap", "a");
+    let (cluster, views) = (&fixture.cluster, Views::new());
+    let (wake, mut told) = mpsc::channel(64);
+    let _subscription = cluster.watches.subscribe("kind", wake);
+    cluster.watches.follow("kind", &inventory.owner, Some((&inventory, &views)), &[]).await;
+    until_told(&mut told, "owner").await;
+    let before = cluster.observe_children(&inventory, &views).await.children[&reference].clone();
+    let applied = fixture.apply(vec![fixture.update(Cause::Changed, fixture.config_map("a", "2"), &before.uid)]).await;
+    inventory = applied.inventory.spec;
+    let seen = cluster.observe_children(&inventory, &views).await.children[&reference].clone();
+    let live = fixture.get("configmap", "a").await["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    assert_eq!(seen.resource_version, live, "what was written is not taken from an older sight");
+    // An account that may do nothing shows whether anybody is asked.
+    let mut unreadable = inventory.clone();
+    let asks = async |inventory: InventorySpec| {
+        let observed = cluster.observe_children(&inventory, &views).await;
+        (observed.failures.len(), observed.children.into_values().next())
+    };
+    assert_eq!(asks(inventory.clone()).await, (0, Some(seen.clone())));
+    let revoked = ["delete", "rolebinding", "plugin"];
+    fixture.kubectl.run(&revoked).await.unwrap();
+    assert_eq!(asks(inventory.clone()).await, (0, Some(seen)), "known without a request");
+    unreadable.children[0].account = format!("{}/nobody", fixture.namespace);
+    assert_eq!(asks(unreadable).await.0, 1, "another account has to ask for itself");
+    inventory.children[0].exclusive = vec!["/data".to_owned()];
+    assert_eq!(asks(inventory).await.0, 1, "what others own below exclusive pointers is read each time");
+}
+
+#[tokio::test]
+async fn drift_is_seen_through_the_watch() {
+    let fixture = Fixture::new("watches").await;
+    let inventory = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await.inventory.spec;
+    let reference = fixture.reference("v1", "ConfigMap", "a");
+    let (cluster, views) = (&fixture.cluster, Views::new());
+    let (wake, mut told) = mpsc::channel(64);
+    let _subscription = cluster.watches.subscribe("kind", wake);
+    cluster.watches.follow("kind", &inventory.owner, Some((&inventory, &views)), &[]).await;
+    until_told(&mut told, "owner").await;
+    let before = cluster.observe_children(&inventory, &views).await.children[&reference].clone();
+    fixture.kubectl.run(&["patch", "configmap", "a", "--type=merge", "-p", r#"{"data":{"key":"theirs"}}"#]).await.unwrap();
+    until_told(&mut told, "owner").await;
+    let after = cluster.observe_children(&inventory, &views).await.children[&reference].clone();
+    assert_ne!(before.fields_hash, after.fields_hash);
+    fixture.kubectl.run(&["delete", "configmap", "a"]).await.unwrap();
+    until_told(&mut told, "owner").await;
+    assert_eq!(cluster.observe_children(&inventory, &views).await.children.get(&reference), None);
+}
+
 #[tokio::test]
 async fn a_child_that_changes_wakes_its_owner_alone() {
     let fixture = Fixture::new("watches").await;
@@ -86,20 +142,15 @@ async fn a_child_that_changes_wakes_its_owner_alone() {
     let _subscription = watches.subscribe("kind", wake);
     for name in ["a", "b"] {
         let inventory = InventorySpec { owner: owner(&fixture, name), children: vec![entry(name)], ..InventorySpec::default() };
-        watches.follow("kind", &inventory.owner, Some(&inventory), &[]).await;
+        watches.follow("kind", &inventory.owner, Some((&inventory, &Views::new())), &[]).await;
     }
     assert_eq!(watches.len(), 1);
-    // A watch that only begins may see nothing of the first changes.
-    let mut first = None;
-    for value in 0..60 {
-        annotate(&fixture, "b", value).await;
-        if let Ok(told) = tokio::time::timeout(Duration::from_millis(500), told.recv()).await {
-            first = told;
-            break;
-        }
-    }
-    assert_eq!(first.expect("the owner of b was told of none of 60 changes").name, "b");
-    annotate(&fixture, "a", 0).await;
+    // A watch that begins tells all owners, because it was not there before.
     until_told(&mut told, "a").await;
+    until_told(&mut told, "b").await;
+    annotate(&fixture, "b", 1).await;
+    assert_eq!(until_told(&mut told, "b").await, ["b"]);
+    annotate(&fixture, "a", 1).await;
+    assert_eq!(until_told(&mut told, "a").await, ["a"]);
     assert!(!watches.take_changed("uid-a"), "a child is no answer to a need");
 }

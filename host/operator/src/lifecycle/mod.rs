@@ -4,6 +4,7 @@
 
 mod controller;
 mod install;
+mod interval;
 mod policy;
 mod progress;
 mod supply;
@@ -31,6 +32,7 @@ use tracing::{info, warn};
 
 use crate::active::ActivePlugins;
 use crate::metrics::Metrics;
+use interval::{INTERVAL, interval};
 pub use progress::{Progress, Setback, Stage};
 use supply::{Supplied, Supply};
 
@@ -70,8 +72,6 @@ struct Memory {
     inputs: String,
 }
 
-/// How often a plugin without a usable interval is looked at.
-const INTERVAL: Duration = Duration::from_secs(600);
 /// First wait after a setback that may go away by itself.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -121,32 +121,40 @@ impl Lifecycle {
     }
 
     async fn advance(&self, name: &str, plugin: &Plugin, progress: &mut Progress) -> Result<(), Setback> {
-        if plugin.spec.suspend && self.active.current().plugins.get(name).is_some() {
-            return Ok(());
-        }
         // What was activated while this replica stood by brings its kinds once it leads.
         let serving = self.active.current().plugins.get(name).cloned();
         if let Some(serving) = serving {
             self.install(&serving).await?;
         }
         let policies = self.policies();
-        let inputs = fingerprint(&plugin.spec, &policies);
-        let (digest, source) = match self.resolve(name, plugin, &inputs, progress).await {
-            Ok(Resolution::Unchanged) => return Ok(()),
-            Ok(Resolution::Digest(digest, source)) => (digest, Some(source)),
-            // The registry cannot be asked: what was good before the restart is still good if it passes verification again.
-            Err(setback) if setback.transient => {
-                self.restore(name, plugin, &policies).await?;
-                return Err(setback);
-            }
-            Err(setback) => return Err(setback),
+        if plugin.spec.suspend {
+            self.restore(name, plugin, &policies).await;
+            return Ok(());
+        }
+        let newest = self.newest(name, plugin, &policies, progress).await;
+        if newest.is_err() {
+            self.restore(name, plugin, &policies).await;
+        }
+        newest
+    }
+
+    async fn newest(
+        &self,
+        name: &str,
+        plugin: &Plugin,
+        policies: &[(String, PluginPolicySpec)],
+        progress: &mut Progress,
+    ) -> Result<(), Setback> {
+        let inputs = fingerprint(&plugin.spec, policies);
+        let Resolution::Digest(digest, source) = self.resolve(name, plugin, &inputs, progress).await? else {
+            return Ok(());
         };
-        let supplied = self.verified(plugin, &policies, source.as_ref(), &digest).await?;
+        let supplied = self.verified(plugin, policies, Some(&source), &digest).await?;
         match &supplied.warning {
             None => progress.passed(Stage::Verified, "SignatureVerified", format!("signed by {}", supplied.verified_by)),
             Some(why) => progress.passed(Stage::Verified, "VerificationWarned", format!("loaded although: {why}")),
         }
-        self.activate(name, plugin, &policies, supplied, progress).await?;
+        self.activate(name, plugin, policies, supplied, progress).await?;
         self.remember(name, digest, inputs);
         Ok(())
     }
@@ -158,7 +166,10 @@ impl Lifecycle {
             let memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             memory.get(name).filter(|memory| memory.inputs == inputs).map(|memory| memory.resolved)
         };
+        // After a setback the conditions tell of it until what serves has passed every step again.
+        let complete = progress.is_complete();
         if let (Some((digest, at)), Some(active)) = (remembered, &active)
+            && complete
             && digest.to_string() == *active
             && (oci.reference.digest.is_some() || at.elapsed() < interval(&plugin.spec))
         {
@@ -167,27 +178,31 @@ impl Lifecycle {
         let source = self.supply.source(oci).await?;
         let digest = self.supply.resolve(oci, &source).await?;
         progress.passed(Stage::Resolved, "Resolved", format!("{} is {digest}", oci.url));
-        if remembered.is_some() && active.as_deref() == Some(digest.to_string().as_str()) {
+        if complete && remembered.is_some() && active.as_deref() == Some(digest.to_string().as_str()) {
             self.remember(name, digest, inputs.to_owned());
             return Ok(Resolution::Unchanged);
         }
         Ok(Resolution::Digest(digest, source))
     }
 
-    /// Loads what was active before a restart from disk, where nothing serves yet.
-    async fn restore(&self, name: &str, plugin: &Plugin, policies: &[(String, PluginPolicySpec)]) -> Result<(), Setback> {
+    /// Where nothing serves yet, what was active before the restart is still good if it passes every step again: from disk, or by its digest
+    /// from the registry.
+    async fn restore(&self, name: &str, plugin: &Plugin, policies: &[(String, PluginPolicySpec)]) {
         let recorded =
             plugin.status.as_ref().and_then(|status| status.active.as_ref()).and_then(|active| active.digest.parse::<Digest>().ok());
-        if let Some(digest) = recorded
-            && self.active.current().plugins.get(name).is_none()
-        {
-            let mut unwritten = Progress::of(plugin);
-            if let Ok(supplied) = self.verified(plugin, policies, None, &digest).await {
-                info!(plugin = name, %digest, "the registry cannot be asked; the last known good revision serves");
-                self.activate(name, plugin, policies, supplied, &mut unwritten).await?;
-            }
+        let Some(digest) = recorded.filter(|_| self.active.current().plugins.get(name).is_none()) else {
+            return;
+        };
+        let source = self.supply.source(&plugin.spec.source.oci).await.ok();
+        let mut unwritten = Progress::of(plugin);
+        let restored = async {
+            let supplied = self.verified(plugin, policies, source.as_ref(), &digest).await?;
+            self.activate(name, plugin, policies, supplied, &mut unwritten).await
+        };
+        match restored.await {
+            Ok(()) => info!(plugin = name, %digest, "the last known good revision serves"),
+            Err(setback) => warn!(plugin = name, %digest, reason = setback.reason, message = %setback.message, "not restored"),
         }
-        Ok(())
     }
 
     async fn verified(
@@ -347,49 +362,10 @@ fn fingerprint(spec: &PluginSpec, policies: &[(String, PluginPolicySpec)]) -> St
     banhbaoring_pipeline::json::hash(&serde_json::json!({"spec": spec, "policies": matching}))
 }
 
-fn interval(spec: &PluginSpec) -> Duration {
-    parse_duration(&spec.source.oci.interval).unwrap_or(INTERVAL).max(Duration::from_secs(1))
-}
-
-/// `1h30m10s`, as the schema of `interval` allows.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let mut seconds = 0_u64;
-    let mut number = String::new();
-    for character in text.chars() {
-        if character.is_ascii_digit() {
-            number.push(character);
-            continue;
-        }
-        let factor = match character {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            _ => return None,
-        };
-        seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
-        number.clear();
-    }
-    number.is_empty().then(|| Duration::from_secs(seconds))
-}
-
 fn loaded(reason: &'static str, message: String) -> Setback {
     Setback { stage: Stage::Loaded, reason, message, transient: false }
 }
 
 fn refused(reason: &'static str, message: String) -> Setback {
     Setback { stage: Stage::PermissionsGranted, reason, message, transient: false }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_as_the_schema_allows_them() {
-        assert_eq!(parse_duration("10m"), Some(Duration::from_secs(600)));
-        assert_eq!(parse_duration("1h30m10s"), Some(Duration::from_secs(5410)));
-        assert_eq!(parse_duration("10"), None);
-        assert_eq!(parse_duration("99999999999999999999s"), None);
-        assert_eq!(parse_duration("s"), None);
-    }
 }

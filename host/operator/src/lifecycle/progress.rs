@@ -78,6 +78,15 @@ impl Progress {
         }
     }
 
+    /// Whether every step is told to be passed.
+    pub fn is_complete(&self) -> bool {
+        let holds = |stage: Stage| {
+            let mut conditions = self.status.conditions.iter();
+            conditions.any(|condition| condition.type_ == stage.condition() && condition.status == ConditionStatus::True)
+        };
+        Stage::ALL.into_iter().all(holds)
+    }
+
     /// Whether the plugin serves, and what.
     pub fn ready(&mut self, ready: bool, reason: &str, message: impl Into<String>) {
         let status = if ready { ConditionStatus::True } else { ConditionStatus::False };

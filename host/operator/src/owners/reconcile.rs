@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banhbaoring_api::inventory::OwnerReference;
+use banhbaoring_cluster::observe::views;
 use banhbaoring_cluster::{Applied, InventoryError, StoredInventory};
 use banhbaoring_pipeline::admit::{PermittedAction, PermittedNeed};
 use banhbaoring_pipeline::contract::{ActionOutcome, Json, Observation as Watching, OutcomeError};
@@ -103,7 +104,8 @@ impl Owners {
         let acted = act(&decided, memory); // 7 act
         let mishaps = mishaps(&decided, &applied);
         let owner = &decided.observation.owner.reference;
-        let children = (kind.observation == Watching::Watch).then_some(&applied.inventory.spec);
+        let views = views(&decided.graph);
+        let children = (kind.observation == Watching::Watch).then_some((&applied.inventory.spec, &views));
         self.cluster.watches.follow(&kind.name, owner, children, &self.answers.questions(&owner.uid)).await;
         let mut outcome = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
         outcome.sooner(self.answers.settle(&owner.uid));

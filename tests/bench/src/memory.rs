@@ -1,0 +1,97 @@
+//! What plugins cost in memory: in the operator's process, and one by one in this one.
+
+use anyhow::Result;
+use banhbaoring_hostile::Puppet;
+use banhbaoring_sandbox::{CacheKey, CallLimits, CodeCache, EngineSettings, Sandbox};
+use banhbaoring_testing::guests;
+use banhbaoring_testing::scratch::Scratch;
+use banhbaoring_tests::FIRST_PARTY;
+use serde_json::json;
+
+use crate::fleet::Fleet;
+use crate::machine::{Reading, as_mebibytes};
+use crate::report::{Row, Section};
+use crate::world::component;
+
+/// Plugins that an operator is expected to have.
+const PLUGINS: usize = 20;
+/// Most that they may add to an idle operator, in MiB.
+const ADDED: f64 = 30.0;
+/// Most that a further one may cost, in MiB.
+const FURTHER: f64 = 1.0;
+
+/// The operator without owners.
+pub(crate) async fn operator() -> Result<Section> {
+    let mut section = Section::new("Memory of an idle operator");
+    let mut fleet = Fleet::start().await?;
+    fleet.operate().await?;
+    let empty = fleet.at_rest().await?;
+    section.rows.push(Row::told("without plugins", empty.told()));
+
+    for plugin in FIRST_PARTY {
+        fleet.add(plugin, &guests::component(plugin)?).await?;
+    }
+    fleet.until_plugins_serve().await?;
+    let added = |now: &Reading| as_mebibytes(now.resident) - as_mebibytes(empty.resident);
+    let compiled = fleet.at_rest().await?;
+    section.rows.push(Row::told("with six plugins that it compiled itself", compiled.told()).of(added(&compiled), " MiB more"));
+
+    fleet.pause().await?;
+    fleet.resume().await?;
+    fleet.until_serving(FIRST_PARTY.len()).await?;
+    let cached = fleet.at_rest().await?;
+    section.rows.push(Row::told("with the same from its cache, after a restart", cached.told()).of(added(&cached), " MiB more"));
+
+    let scratch = Scratch::new("puppets")?;
+    for index in FIRST_PARTY.len()..PLUGINS {
+        let group = format!("puppet-{index}.bench.banhbaoring.io");
+        let permissions = json!({"kinds": [format!("{group}/Puppet")]});
+        let puppet = Puppet { name: format!("puppet-{index}"), group, permissions, ..Puppet::default() };
+        let file = scratch.write(&format!("{}.wasm", puppet.name), puppet.component())?;
+        fleet.add(&puppet.name, &file).await?;
+    }
+    fleet.until_plugins_serve().await?;
+    let grown = fleet.at_rest().await?;
+    section.rows.push(
+        Row::told(format!("with {PLUGINS}, of which it compiled {}", PLUGINS - FIRST_PARTY.len()), grown.told())
+            .of(added(&grown), " MiB more"),
+    );
+    fleet.pause().await?;
+    fleet.resume().await?;
+    fleet.until_serving(PLUGINS).await?;
+    let all = fleet.at_rest().await?;
+    section.rows.push(Row::told(format!("with {PLUGINS} from its cache, after a restart"), all.told()).at_most(
+        added(&all),
+        ADDED,
+        " MiB more",
+    ));
+    section.note("six are ours, the others small fixtures with a kind and a controller each");
+    Ok(section)
+}
+
+/// Modules in this process, beside others.
+pub(crate) fn modules() -> Result<Section> {
+    let mut section = Section::new("Memory of one more plugin");
+    let scratch = Scratch::new("code")?;
+    let cache = CodeCache::open(&scratch.path().join("compiled"), CacheKey::new([7; 32]))?;
+    let sandbox = Sandbox::new(EngineSettings::default(), Some(cache))?;
+    for name in ["openbao", "unseal-awskms", "hello"] {
+        let component = component(name)?;
+        // Compiled, then loaded once from the cache: what that costs for good is not a further plugin's.
+        let mut kept = vec![sandbox.load(&component, CallLimits::default())?, sandbox.load(&component, CallLimits::default())?];
+        let before = Reading::of(std::process::id())?;
+        for _ in 0..PLUGINS {
+            kept.push(sandbox.load(&component, CallLimits::default())?);
+        }
+        let after = Reading::of(std::process::id())?;
+        let each = (as_mebibytes(after.resident) - as_mebibytes(before.resident)) / PLUGINS as f64;
+        section.rows.push(
+            Row::told(
+                format!("a further {name}"),
+                format!("{} KiB of WebAssembly", std::fs::metadata(guests::component(name)?)?.len() >> 10),
+            )
+            .at_most(each, FURTHER, " MiB"),
+        );
+    }
+    Ok(section)
+}

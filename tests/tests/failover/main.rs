@@ -1,0 +1,32 @@
+//! Operators that die, are stopped, take over from each other and start without a registry. One platform serves all tests of this binary, one
+//! after the other: all operators of one platform take part in one election.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a random test prints its seed")]
+
+mod kills;
+mod outage;
+mod succession;
+
+use banhbaoring_testing::control_plane::Options;
+use banhbaoring_tests::World;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The platform of this binary, for one test at a time; started by the first that asks.
+async fn world() -> WorldGuard {
+    static WORLD: Mutex<Option<World>> = Mutex::const_new(None);
+    let mut guard = WORLD.lock().await;
+    if guard.is_none() {
+        *guard = Some(World::start(Options::default()).await.expect("the platform"));
+    }
+    WorldGuard(guard)
+}
+
+struct WorldGuard(MutexGuard<'static, Option<World>>);
+
+impl std::ops::Deref for WorldGuard {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        self.0.as_ref().expect("it was started")
+    }
+}

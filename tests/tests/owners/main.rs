@@ -1,0 +1,12 @@
+//! The first-party plugins in a real registry, the operator as a process, a real API server: what becomes of an `OpenBaoCluster` and of what
+//! belongs to it. One platform and one operator serve all tests of this binary; each test has a namespace of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod drift;
+mod files;
+mod identity;
+mod life;
+mod refusals;
+mod stillness;
+mod strangers;
+mod support;

@@ -1,0 +1,78 @@
+//! Where nothing differs, nothing is written.
+
+use banhbaoring_tests::team::{cluster, parts_of};
+use serde_json::{Value, json};
+
+use crate::support::{Crew, changed, crew};
+
+const RESYNCS: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_in_20_resyncs() {
+    let crew = crew("still").await;
+    // One with every kind of part, one that a cloud unseals, one with fields that the API server writes otherwise than we do.
+    let normalised = json!({
+        "pod": {"resources": {"requests": {"cpu": "0.5", "memory": "1024Mi"}, "limits": {"cpu": 1}}},
+        "service": {"annotations": {"example.com/empty": ""}},
+        "networkPolicy": {"ingressFrom": [{"namespaceSelector": {}}]},
+        "telemetry": {"prometheusRetentionTime": "24h"},
+    });
+    let aws = json!({"unseal": {"type": "awskms", "keyId": "alias/a", "region": "eu-central-1"}});
+    crew.apply(&[cluster("plain", &json!({})), cluster("normalised", &normalised), cluster("aws", &aws)]).await.unwrap();
+    let owners = ["plain", "normalised", "aws"];
+    let mut before = Vec::new();
+    for name in owners {
+        let mut parts = parts_of(name);
+        if name == "aws" {
+            parts.remove("Secret/aws-unseal-key");
+        }
+        crew.until_children(name, &parts).await.unwrap();
+        crew.until_condition(name, "Reconciled", "True").await.unwrap();
+        before.push(crew.until_still(name).await);
+    }
+    let (lines, counts) = (audit(&crew).lines().count(), idle(&crew, &owners));
+    for _ in 0..RESYNCS {
+        for name in owners {
+            crew.resync(name, 1).await;
+        }
+    }
+    for ((name, before), counted) in owners.into_iter().zip(before).zip(counts) {
+        let times = crew.platform.operator.idle_reconciles(&crew.namespace, name) - counted;
+        assert!(times >= RESYNCS, "{name} was looked at {times} times");
+        assert_eq!(changed(&before, &crew.still(name).await), [] as [&str; 0], "{name}");
+    }
+    let writes = writes(&crew, lines);
+    assert_eq!(writes, [] as [String; 0], "a write that changes nothing is a write all the same");
+}
+
+fn idle(crew: &Crew, owners: &[&str]) -> Vec<usize> {
+    owners.iter().map(|name| crew.platform.operator.idle_reconciles(&crew.namespace, name)).collect()
+}
+
+fn audit(crew: &Crew) -> String {
+    crew.platform.world.cluster.audit_log().expect("this API server has one")
+}
+
+/// Writes of plugins' accounts in the crew's namespace, and of anybody to what is kept of its owners, since that line of the audit log.
+fn writes(crew: &Crew, since: usize) -> Vec<String> {
+    let ours = |entry: &Value| {
+        let written = ["create", "update", "patch", "delete", "deletecollection"].iter().any(|verb| entry["verb"] == *verb);
+        written && entry["objectRef"]["namespace"] == crew.namespace.as_str() && entry["impersonatedUser"].is_object()
+    };
+    audit(crew).lines().skip(since).filter_map(|line| serde_json::from_str(line).ok()).filter(ours).map(|entry| entry.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_does_show_the_writes_of_a_change() {
+    let crew = crew("moving").await;
+    crew.settled("a", json!({})).await;
+    let lines = audit(&crew).lines().count();
+    crew.patch("openbaocluster/a", &json!({"spec": {"networkPolicy": {"enabled": false}}})).await.unwrap();
+    let mut parts = parts_of("a");
+    parts.remove("NetworkPolicy/a-network-policy");
+    crew.until_children("a", &parts).await.unwrap();
+    crew.until_condition("a", "Reconciled", "True").await.unwrap();
+    let writes = writes(&crew, lines);
+    let deleted = |entry: &String| entry.contains(r#""verb":"delete""#) && entry.contains("networkpolicies");
+    assert!(writes.iter().any(deleted), "{writes:?}");
+}

@@ -1,0 +1,114 @@
+//! The platform of this binary, and a look at it that forces reconciles. No assertions of tests live here.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use banhbaoring_testing::control_plane::Options;
+use banhbaoring_testing::wait;
+use banhbaoring_tests::operator::LOG_RECONCILES;
+use banhbaoring_tests::survey::{version_of, versions};
+use banhbaoring_tests::team::{PATIENCE, cluster, parts_of};
+use banhbaoring_tests::{Operator, Team, World};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// The platform and its one operator.
+pub struct Platform {
+    /// Before the world: an operator ends before its API server.
+    pub operator: Operator,
+    pub world: World,
+}
+
+/// The platform of this binary; started by the first test that asks.
+pub async fn platform() -> &'static Platform {
+    static PLATFORM: OnceCell<Platform> = OnceCell::const_new();
+    PLATFORM
+        .get_or_init(|| async {
+            // The audit log shows writes that change nothing, which no resourceVersion does.
+            let world = World::start(Options { audit: true, ..Options::default() }).await.expect("the platform");
+            let operator = Operator::start_logging(&world.operator("owners"), LOG_RECONCILES).expect("the operator");
+            world.until_serving(&operator).await.expect("all plugins");
+            Platform { operator, world }
+        })
+        .await
+}
+
+/// A team of one test.
+pub struct Crew {
+    pub platform: &'static Platform,
+    team: Team,
+}
+
+impl Deref for Crew {
+    type Target = Team;
+
+    fn deref(&self) -> &Team {
+        &self.team
+    }
+}
+
+/// A team with a namespace of its own.
+pub async fn crew(prefix: &str) -> Crew {
+    let platform = platform().await;
+    Crew { platform, team: platform.world.team(prefix).await.expect("a namespace") }
+}
+
+/// resourceVersions of the owner, its children and its inventory.
+pub type Still = BTreeMap<String, String>;
+
+impl Crew {
+    /// Applies a cluster of three nodes with the static seal, waits for all of its parts and until nobody changes them any more.
+    pub async fn settled(&self, name: &str, spec: Value) -> Still {
+        self.apply(&[cluster(name, &spec)]).await.expect("taken");
+        self.until_children(name, &parts_of(name)).await.expect("all parts");
+        self.until_still(name).await
+    }
+
+    /// Waits until two looks with reconciles in between see the same: Kubernetes' own controllers write status for a while.
+    pub async fn until_still(&self, name: &str) -> Still {
+        let still = wait::until(PATIENCE, format!("{name} to stand still"), async || {
+            let before = self.still(name).await;
+            self.resync(name, 2).await;
+            let after = self.still(name).await;
+            if before == after { Ok(after) } else { Err(format!("before {before:?}, after {after:?}")) }
+        });
+        still.await.expect("it settles")
+    }
+
+    /// What it is now.
+    pub async fn still(&self, name: &str) -> Still {
+        let mut still = versions(&self.children(name).await.expect("children"));
+        still.insert("the owner".into(), self.cluster(name).await.expect("the owner")["metadata"]["resourceVersion"].to_string());
+        still.insert("the inventory".into(), version_of(&self.inventory(name).await.expect("the inventory")));
+        still
+    }
+
+    /// Makes the operator reconcile a steady owner so many times more, one after the other.
+    pub async fn resync(&self, name: &str, times: usize) {
+        for _ in 0..times {
+            let idle = || self.platform.operator.idle_reconciles(&self.namespace, name);
+            let before = idle();
+            self.pulse().await;
+            wait::until(PATIENCE, format!("one more reconcile of {name}"), async || {
+                if idle() > before { Ok(()) } else { Err(format!("{before} that had nothing to tell")) }
+            })
+            .await
+            .expect("a reconcile");
+        }
+    }
+
+    /// Activates a plugin anew that serves nobody here: every owner is looked at again.
+    pub async fn pulse(&self) {
+        static BEAT: AtomicU32 = AtomicU32::new(0);
+        let timeout = format!("{}ms", 5_000 + BEAT.fetch_add(1, Ordering::Relaxed) % 1_000);
+        let patch = json!({"spec": {"limits": {"timeout": timeout}}});
+        self.patch("plugin/unseal-azurekv", &patch).await.expect("a change of the plugin");
+    }
+}
+
+/// Which of them are not as before, by name: changed, gone or new.
+pub fn changed(before: &Still, after: &Still) -> Vec<String> {
+    let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
+}
