@@ -29,6 +29,8 @@ pub mod bao;
 #[cfg(feature = "servers")]
 pub mod control_plane;
 #[cfg(feature = "servers")]
+pub mod cosign;
+#[cfg(feature = "servers")]
 mod error;
 #[cfg(feature = "servers")]
 pub mod http;

@@ -14,6 +14,7 @@
 
 mod broken;
 mod contract;
+mod library;
 mod lower;
 mod puppet;
 
