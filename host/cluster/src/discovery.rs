@@ -64,8 +64,10 @@ impl ServedKind {
 #[derive(Debug, Default)]
 struct Served {
     kinds: HashMap<(String, String), ServedKind>,
+    table: KindTable,
     apis: Vec<String>,
     version: String,
+    revision: u64,
 }
 
 /// What the cluster serves. Cheap to clone.
@@ -120,11 +122,12 @@ impl Discovery {
 
     /// The kinds that are served, as admission compares grants with. What is known; nothing is asked.
     pub fn kinds(&self) -> KindTable {
-        let mut table = KindTable::default();
-        for kind in self.current().kinds.values() {
-            table.insert(&kind.api_version, &kind.kind, KindInfo { plural: kind.plural.clone(), namespaced: kind.namespaced });
-        }
-        table
+        self.current().table.clone()
+    }
+
+    /// Changes when something is served that was not before, or no longer.
+    pub fn revision(&self) -> u64 {
+        self.current().revision
     }
 
     /// Asks now, whatever the limit: after a definition was installed.
@@ -150,10 +153,13 @@ impl Discovery {
         if asked.is_some_and(|at| at >= started || at.elapsed() < interval) {
             return Ok(());
         }
-        let served = tokio::time::timeout(DEADLINE, ask(&self.client))
+        let mut served = tokio::time::timeout(DEADLINE, ask(&self.client))
             .await
             .map_err(|_| DiscoveryError::Unavailable(format!("no answer within {} s", DEADLINE.as_secs())))?
             .map_err(|error| DiscoveryError::Unavailable(error.to_string()))?;
+        let before = self.current();
+        let same = (&before.table, &before.apis, &before.version) == (&served.table, &served.apis, &served.version);
+        served.revision = before.revision + u64::from(!same);
         *self.served.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(served);
         *asked = Some(Instant::now());
         Ok(())
@@ -169,6 +175,9 @@ async fn ask(client: &Client) -> Result<Served, kube::Error> {
     }
     served.apis.sort();
     served.apis.dedup();
+    for kind in served.kinds.values() {
+        served.table.insert(&kind.api_version, &kind.kind, KindInfo { plural: kind.plural.clone(), namespaced: kind.namespaced });
+    }
     Ok(served)
 }
 

@@ -42,6 +42,11 @@ impl ActivePlugins {
         self.changes.subscribe()
     }
 
+    /// How often something was activated or withdrawn. Read before [`Self::current`], it is never newer than that.
+    pub fn revision(&self) -> u64 {
+        *self.changes.borrow()
+    }
+
     /// From now on `plugin` serves, run by `module`. Returns what served under that name before.
     pub fn activate(&self, plugin: ActivePlugin, module: Module) -> Option<Arc<ActivePlugin>> {
         self.swap(|active| {

@@ -50,6 +50,7 @@ pub struct Metrics {
     errors: Family<Controller, Counter>,
     durations: Family<Controller, Histogram, fn() -> Histogram>,
     status: Family<Component, Gauge>,
+    unchanged: Family<Controller, Counter>,
     writes: Family<Controller, Counter>,
     plugins: Family<PluginLabels, Gauge>,
     refusals: Family<Reason, Counter>,
@@ -65,6 +66,7 @@ impl Default for Metrics {
             errors: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_5, 2.0, 16))),
             status: Family::default(),
+            unchanged: Family::default(),
             writes: Family::default(),
             plugins: Family::default(),
             refusals: Family::default(),
@@ -76,6 +78,8 @@ impl Default for Metrics {
         registry.register("banhbaoring_reconcile_errors", "Reconciles that ended in an error", metrics.errors.clone());
         registry.register("banhbaoring_reconcile_duration_seconds", "How long reconciles took", metrics.durations.clone());
         registry.register("banhbaoring_cluster_status", "1 where the component is ready, else 0", metrics.status.clone());
+        let unchanged = "Reconciles that ended after observing: nothing had changed since one that found nothing to do";
+        registry.register("banhbaoring_reconcile_unchanged", unchanged, metrics.unchanged.clone());
         registry.register("banhbaoring_child_writes", "Writes of children that were sent", metrics.writes.clone());
         registry.register("banhbaoring_plugin_active", "1 for the version of a plugin that serves", metrics.plugins.clone());
         registry.register("banhbaoring_plugin_failures", "Lifecycle steps of plugins that failed", metrics.refusals.clone());
@@ -94,6 +98,11 @@ impl Metrics {
         if failed {
             self.errors.get_or_create(&labels).inc();
         }
+    }
+
+    /// A reconcile found that nothing had changed.
+    pub fn unchanged(&self, kind: &str) {
+        self.unchanged.get_or_create(&controller(kind)).inc();
     }
 
     /// Writes of children were sent.

@@ -2,8 +2,9 @@
 //! redefined; the rest comes from discovery (`banhbaoring-cluster`) or, offline, from the definitions that plugins bring.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::contract::Json;
 
@@ -17,14 +18,26 @@ pub struct KindInfo {
 }
 
 /// The kinds that a cluster serves beyond the built-in ones, by `group/version/Kind` (`v1/Kind` for the core group), the form of
-/// [`crate::contract::Platform::apis`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KindTable(BTreeMap<String, KindInfo>);
+/// [`crate::contract::Platform::apis`]. Cheap to clone: every observation has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KindTable(Arc<BTreeMap<String, KindInfo>>);
+
+impl Serialize for KindTable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for KindTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(|kinds| Self(Arc::new(kinds)))
+    }
+}
 
 impl KindTable {
     /// Adds a kind. A built-in one of that name stays what it is.
     pub fn insert(&mut self, api_version: &str, kind: &str, info: KindInfo) {
-        self.0.insert(format!("{api_version}/{kind}"), info);
+        Arc::make_mut(&mut self.0).insert(format!("{api_version}/{kind}"), info);
     }
 
     /// Adds every served version of a CustomResourceDefinition; what is malformed is left out.

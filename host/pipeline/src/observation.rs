@@ -1,9 +1,11 @@
 //! What step 1 saw: the owner, its children as far as they are known, answers to needs. Only data; `banhbaoring-cluster` fills it.
 
 use std::collections::BTreeMap;
+use std::io::BufWriter;
 
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::contract::{ActionOutcome, AnswerOutcome, Json, ObjectReference, Platform, ReadinessState};
 use crate::kinds::KindTable;
@@ -33,6 +35,19 @@ pub struct Observation {
     pub unobserved: BTreeMap<String, String>,
     /// Seconds since 1970.
     pub now: u64,
+}
+
+impl Observation {
+    /// Hash of all that the pure steps are based on, the time and what the cluster serves left out: equal hashes, equal answers, but for what a
+    /// component makes of the clock.
+    pub fn fingerprint(&self) -> Option<[u8; 32]> {
+        let Self { owner, inventory, children, platform: _, kinds: _, answers, results, material, unobserved, now: _ } = self;
+        let children: Vec<&ObservedChild> = children.values().collect();
+        let (answers, results): (Vec<_>, Vec<_>) = (answers.iter().collect(), results.iter().collect());
+        let mut out = BufWriter::with_capacity(4096, Sha256::new());
+        serde_json::to_writer(&mut out, &(owner, inventory, children, answers, results, material, unobserved)).ok()?;
+        Some(out.into_inner().ok()?.finalize().into())
+    }
 }
 
 /// The custom resource that is reconciled.
@@ -97,4 +112,35 @@ pub struct Readiness {
     pub reason: String,
     /// For people.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn whatever_an_answer_is_based_on_is_in_the_fingerprint() {
+        let before = || {
+            let mut observation = sample::observation(sample::owner(json!({"size": 1})));
+            sample::child(&mut observation, "db", "ConfigMap", "a", Some(ReadinessState::Ready), json!({}));
+            observation.answers.insert(("db".to_owned(), "n".to_owned()), AnswerOutcome::Pending);
+            observation
+        };
+        let same = before().fingerprint();
+        assert!(same.is_some());
+        assert_eq!(Observation { now: 7, ..before() }.fingerprint(), same);
+        let mut changed = vec![before(); 6];
+        changed[0].owner.object["spec"]["size"] = json!(2);
+        changed[1].children.values_mut().for_each(|child| child.resource_version = "6".to_owned());
+        changed[2].answers.values_mut().for_each(|answer| *answer = AnswerOutcome::Ok(json!(1)));
+        changed[3].inventory.children[0].renew_at = Some(1);
+        changed[4].material.insert("a/b".to_owned(), "h".to_owned());
+        changed[5].unobserved.insert("db".to_owned(), "forbidden".to_owned());
+        for (index, observation) in changed.iter().enumerate() {
+            assert_ne!(observation.fingerprint(), same, "{index}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_pipeline::PluginSet;
@@ -9,10 +10,13 @@ use banhbaoring_pipeline::contract::{Finalizer, Json, Kind, Observation};
 use kube::core::{ApiResource, GroupVersionKind};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Owners;
 use super::controller;
+
+/// How often it is asked what the cluster serves.
+const SURVEY: Duration = Duration::from_secs(60);
 
 /// A kind of owners, as a controller needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +77,7 @@ struct Running {
 pub async fn run(owners: Arc<Owners>, stop: CancellationToken) {
     let mut changes = owners.active.changes();
     let mut running: BTreeMap<String, Running> = BTreeMap::new();
+    let mut survey = tokio::time::interval(SURVEY);
     loop {
         changes.mark_unchanged();
         let wanted = kinds(&owners.active.current().plugins);
@@ -95,6 +100,10 @@ pub async fn run(owners: Arc<Owners>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => break,
             changed = changes.changed() => if changed.is_err() { break },
+            // What plugins are told of the cluster has to follow it: somebody installs cert-manager, or upgrades the API server.
+            _ = survey.tick() => if let Err(error) = owners.cluster.discovery.refresh().await {
+                warn!(%error, "what the cluster serves is as it was known before");
+            },
         }
     }
     for (_, running) in running {
@@ -105,6 +114,6 @@ pub async fn run(owners: Arc<Owners>, stop: CancellationToken) {
 async fn end(running: Running) {
     running.stop.cancel();
     if running.task.await.is_err() {
-        tracing::warn!(kind = %running.kind.name, "its controller did not end by itself");
+        warn!(kind = %running.kind.name, "its controller did not end by itself");
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use banhbaoring_cluster::StoredInventory;
 use banhbaoring_pipeline::contract::ActionOutcome;
 
+use super::steady::Steady;
+
 /// First wait after a failure; doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait after failures.
@@ -23,6 +25,8 @@ pub(super) struct Memory {
     /// What came of actions, by component and id, and the generation of the owner that it holds for.
     pub(super) results: BTreeMap<(String, String), ActionOutcome>,
     pub(super) results_of: i64,
+    /// What it was seen as when nothing was to be done, under that revision of plugins and served kinds.
+    pub(super) steady: Option<(Steady, u64, u64)>,
     /// Failures in a row.
     pub(super) failures: u32,
     /// Components that had metrics, so that their series go with the owner.

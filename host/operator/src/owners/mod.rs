@@ -8,6 +8,7 @@ mod kinds;
 mod memory;
 mod reconcile;
 mod removal;
+mod steady;
 
 use std::sync::Arc;
 

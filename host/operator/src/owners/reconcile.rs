@@ -18,6 +18,7 @@ use tracing::{Span, debug, info};
 
 use super::answers::Asking;
 use super::memory::Memory;
+use super::steady::Steady;
 use super::{OwnerKind, Owners};
 use crate::active::Active;
 
@@ -82,13 +83,14 @@ impl Owners {
         match &outcome {
             Ok(_) => memory.failures = 0,
             // Whatever is remembered may be what was wrong.
-            Err(_) => memory.inventory = None,
+            Err(_) => (memory.inventory, memory.steady) = (None, None),
         }
         self.memories.keep(&uid, memory);
         outcome
     }
 
     async fn steps(&self, kind: &OwnerKind, object: &DynamicObject, memory: &mut Memory) -> Result<Outcome, ReconcileError> {
+        let revisions = (self.active.revision(), self.cluster.discovery.revision());
         let active = self.active.current();
         let owner = owner(kind, object);
         match &kind.finalizer {
@@ -99,6 +101,12 @@ impl Owners {
         }
         let inventory = self.inventory(&owner, memory).await?;
         let observation = self.observe(kind, owner, &inventory, memory, &active).await?; // 1 observe
+        let fingerprint = observation.fingerprint();
+        if let Some(outcome) = self.unchanged(memory, fingerprint, &observation, revisions) {
+            memory.inventory = Some(inventory);
+            self.metrics.unchanged(&kind.resource.kind);
+            return Ok(outcome);
+        }
         let decided = self.settle(kind, observation, active).await?; // 2 compose, 3 render, 4 admit, 5 plan
         let applied = self.apply(kind, &decided, inventory).await?; // 6 apply
         let acted = act(&decided, memory); // 7 act
@@ -107,13 +115,32 @@ impl Owners {
         let views = views(&decided.graph);
         let children = (kind.observation == Watching::Watch).then_some((&applied.inventory.spec, &views));
         self.cluster.watches.follow(&kind.name, owner, children, &self.answers.questions(&owner.uid)).await;
-        let mut outcome = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
+        let (mut outcome, report) = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
+        memory.steady = Steady::of(fingerprint, &decided, &mishaps, &report).map(|steady| (steady, revisions.0, revisions.1));
         outcome.sooner(self.answers.settle(&owner.uid));
         outcome.sooner(acted.then_some(Duration::ZERO));
         if let Some(finalizer) = kind.finalizer.as_ref().filter(|_| decided.observation.owner.deleting) {
             self.let_go(kind, &decided, finalizer).await?;
         }
         Ok(outcome)
+    }
+
+    /// The end of a reconcile that would find nothing to do, as the last one did.
+    fn unchanged(
+        &self,
+        memory: &Memory,
+        fingerprint: Option<[u8; 32]>,
+        observation: &Observation,
+        revisions: (u64, u64),
+    ) -> Option<Outcome> {
+        let (steady, plugins, kinds) = memory.steady.as_ref()?;
+        if (*plugins, *kinds) != revisions || !steady.holds(fingerprint, observation) {
+            return None;
+        }
+        debug!("nothing changed");
+        let mut outcome = Outcome { requeue_after: steady.requeue_after };
+        outcome.sooner(self.answers.settle(&observation.owner.reference.uid));
+        Some(outcome)
     }
 
     async fn inventory(&self, owner: &Owner, memory: &mut Memory) -> Result<StoredInventory, ReconcileError> {
@@ -164,7 +191,7 @@ impl Owners {
         mishaps: &[Mishap],
         mut inventory: StoredInventory,
         memory: &mut Memory,
-    ) -> Result<Outcome, ReconcileError> {
+    ) -> Result<(Outcome, Report), ReconcileError> {
         let Decided { observation, graph, desired, permitted, plan, .. } = decided;
         let report = report(Facts { observation, graph, desired, permitted, plan, mishaps });
         Span::current().record("phase", report.phase.as_str());
@@ -179,7 +206,8 @@ impl Owners {
         } else {
             debug!("nothing to tell");
         }
-        Ok(Outcome { requeue_after: report.requeue_after.map(|seconds| Duration::from_secs(u64::from(seconds))) })
+        let requeue_after = report.requeue_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        Ok((Outcome { requeue_after }, report))
     }
 
     fn measure(&self, kind: &OwnerKind, owner: &OwnerReference, report: &Report, graph: &Graph, memory: &mut Memory) {
