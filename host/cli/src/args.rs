@@ -121,6 +121,9 @@ pub(crate) struct RenderArgs {
     /// yaml or json.
     #[arg(long, short, value_enum, default_value_t = Format::Yaml)]
     pub(crate) output: Format,
+    /// A namespaced API that the cluster serves beside the built-in ones and those of plugins; may be given several times.
+    #[arg(long = "api", value_name = "GROUP/VERSION/KIND")]
+    pub(crate) apis: Vec<String>,
     /// Version of Kubernetes that plugins are told.
     #[arg(long, default_value = "v1.34.0")]
     pub(crate) kubernetes_version: String,

@@ -12,6 +12,7 @@ mod error;
 mod generate;
 mod hashing;
 pub(crate) mod material;
+mod public;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::error::SecretError;
 use super::generate::{self, Foreign, Made, Source, Values};
 use super::material;
+use super::public::is_public;
 use crate::apply::{Done, Ledger, StepError, Written, claim, creation, published_to, set_metadata};
 use crate::cluster::Cluster;
 use crate::managed_fields::fields_hash;
@@ -148,8 +149,8 @@ impl Cluster {
     ) -> Result<Vec<(ObjectReference, Box<Written>)>, StepError> {
         let mut by_name: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
         for publication in &write.secret.publish {
-            let value = values.get(&publication.key).and_then(|value| std::str::from_utf8(value).ok());
-            let text = value.ok_or_else(|| not_public(&publication.key))?;
+            let value = values.get(&publication.key).filter(|value| is_public(value));
+            let text = value.and_then(|value| std::str::from_utf8(value).ok()).ok_or_else(|| not_public(&publication.key))?;
             by_name.entry(&publication.config_map).or_default().insert(&publication.config_map_key, text);
         }
         let mut published = Vec::new();
