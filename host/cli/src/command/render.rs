@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use banhbaoring_pipeline::contract::{AnswerOutcome, Json, Platform};
+use banhbaoring_pipeline::kinds::KindInfo;
 use banhbaoring_pipeline::render::{Desired, Outcome};
 use banhbaoring_pipeline::{Graph, Observation, Permitted, admit, compose, render};
+use kube::core::{ApiResource, GroupVersionKind};
 
 use crate::args::{Format, RenderArgs};
 use crate::error::CliError;
@@ -32,7 +34,8 @@ pub(super) async fn run(args: &RenderArgs) -> Result<ExitCode, CliError> {
     let mut wrong = false;
     for document in owner::documents(&args.filename)? {
         let owner = owner::owner(document, Some("default"))?;
-        let observation = owner::observation(owner, platform(&args.kubernetes_version, &loaded), answers.clone());
+        let mut observation = owner::observation(owner, platform(&args.kubernetes_version, &loaded), answers.clone());
+        serve(&args.apis, &loaded, &mut observation)?;
         let rendering = rendering(&loaded, &observation);
         for problem in problems(&rendering) {
             wrong = true;
@@ -122,6 +125,25 @@ fn recorded(path: &Path) -> Result<BTreeMap<(String, String), AnswerOutcome>, Cl
         }
     }
     Ok(answers)
+}
+
+/// Makes the cluster serve the kinds of the plugins and what was named on the command line.
+fn serve(apis: &[String], loaded: &Loaded, observation: &mut Observation) -> Result<(), CliError> {
+    for kind in loaded.plugins.iter().flat_map(|plugin| &plugin.descriptor.kinds) {
+        observation.kinds.insert_definition(&kind.crd);
+    }
+    for api in apis {
+        let [group, version, kind] = api.split('/').collect::<Vec<_>>()[..] else {
+            return Err(CliError::Refused(format!(
+                "--api: expected group/version/Kind such as cert-manager.io/v1/Certificate, found `{api}`"
+            )));
+        };
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        observation.kinds.insert(&resource.api_version, kind, KindInfo { plural: resource.plural, namespaced: true });
+        observation.platform.apis.push(api.clone());
+    }
+    observation.platform.apis.sort();
+    Ok(())
 }
 
 /// A cluster with the built-in kinds and those of the plugins.

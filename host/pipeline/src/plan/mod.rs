@@ -7,6 +7,8 @@
 
 mod manifest;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 

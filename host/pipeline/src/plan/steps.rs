@@ -28,7 +28,7 @@ pub fn plan(permitted: &Permitted, observation: &Observation) -> Plan {
 
 /// What has to be sent once an owner is gone or its components have finalised: everything that is not kept goes, last made first.
 pub fn plan_removal(observation: &Observation) -> Plan {
-    let mut comparison = Comparison::new(observation);
+    let mut comparison = Comparison { is_removal: true, ..Comparison::new(observation) };
     for entry in observation.inventory.children.iter().rev() {
         comparison.remove(entry);
     }
@@ -41,6 +41,8 @@ struct Comparison<'a> {
     children: BTreeMap<Identity, &'a ObservedChild>,
     material: BTreeMap<String, String>,
     desired: BTreeSet<Identity>,
+    /// Nobody desires anything any more.
+    is_removal: bool,
     plan: Plan,
 }
 
@@ -63,6 +65,7 @@ impl<'a> Comparison<'a> {
             children: observation.children.values().map(|child| (child.reference.identity(), child)).collect(),
             material: known_material(inventory, observation),
             desired: BTreeSet::new(),
+            is_removal: false,
             plan: Plan::default(),
         }
     }
@@ -159,10 +162,13 @@ impl<'a> Comparison<'a> {
         let desired_hash = hash(&json!({"manifest": manifest, "entries": secret.entries, "publish": secret.publish, "keep": secret.keep}));
         let (cause, uid) = match self.known(&reference) {
             Known::Leaving => return self.wait_for_predecessor(component, &reference),
-            Known::There(entry, child) => match secret_difference(secret, entry, child, &desired_hash, self.observation.now) {
-                None => return self.plan.unchanged.push(reference),
-                Some(cause) => (cause, Some(child.uid.clone())),
-            },
+            Known::There(entry, child) => {
+                let difference = secret_difference(secret, entry, child, &desired_hash, self.observation.now);
+                match difference.or_else(|| self.has_lost_publication(secret, &reference).then_some(Cause::Drifted)) {
+                    None => return self.plan.unchanged.push(reference),
+                    Some(cause) => (cause, Some(child.uid.clone())),
+                }
+            }
             Known::Absent(Cause::Missing | Cause::Drifted) if self.is_lost_identity(secret, &reference) => {
                 return self.plan.problems.push(lost(component, reference));
             }
@@ -171,6 +177,18 @@ impl<'a> Comparison<'a> {
         let write =
             SecretWrite { secret: secret.clone(), manager: field_manager(component), manifest, create: uid.is_none(), uid, desired_hash };
         self.push(component, &permitted.plugin, reference, cause, Write::Secret(write), secret.keep);
+    }
+
+    /// A ConfigMap that it was published to is gone or was changed by somebody else.
+    fn has_lost_publication(&self, secret: &GeneratedSecret, reference: &ObjectReference) -> bool {
+        secret.publish.iter().map(|publication| config_map(reference, &publication.config_map)).any(|published| {
+            self.entries.contains_key(&published.identity())
+                && match self.known(&published) {
+                    Known::Absent(_) => true,
+                    Known::There(entry, child) => entry.fields_hash != child.fields_hash,
+                    Known::Leaving => false,
+                }
+        })
     }
 
     /// It was made once and is gone: making another key would hide the loss and make what is sealed with the first unreadable.
@@ -240,6 +258,8 @@ impl<'a> Comparison<'a> {
             Some(child) if !entry.keep && child.deleting => {
                 self.plan.waiting.push(Waiting { component: entry.component.clone(), reference, message: "it is being deleted".to_owned() })
             }
+            // It stays ours for as long as there is an owner: desired again, it is the one that is there, and its name is not taken.
+            Some(_) if entry.keep && !self.is_removal => {}
             _ => self.plan.release.push(reference),
         }
     }
