@@ -9,7 +9,7 @@ use banhbaoring_cluster::observe::views;
 use banhbaoring_cluster::{Applied, StoredInventory};
 use banhbaoring_pipeline::contract::EventType;
 use banhbaoring_pipeline::observation::{Observation, Owner};
-use banhbaoring_pipeline::{Report, compose};
+use banhbaoring_pipeline::{Graph, Report};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -21,7 +21,6 @@ use super::answers::Asking;
 use super::memory::Memory;
 use super::reconcile::{Decided, ReconcileError};
 use super::{OwnerKind, Owners};
-use crate::active::Active;
 
 /// Field manager of status writes.
 const STATUS_MANAGER: &str = "banhbaoring/status";
@@ -36,17 +35,15 @@ impl Owners {
         owner: Owner,
         inventory: &StoredInventory,
         memory: &Memory,
-        active: &Active,
+        graph: &Graph,
     ) -> Result<Observation, ReconcileError> {
         let failed = |error: &dyn std::fmt::Display| ReconcileError::Observe(error.to_string());
         let platform = self.cluster.platform(&self.cluster_domain, &self.host).await.map_err(|error| failed(&error))?;
         let kinds = self.cluster.discovery.kinds();
-        // Which fields of children are wanted, and who may be told an answer, is known from the descriptors alone.
-        let graph = compose(&owner, &active.plugins);
-        let views = views(&graph);
+        let views = views(graph);
         let asking = Asking { kind: &kind.name, owner: &owner.reference, inventory: &inventory.spec };
         let (observed, ()) = tokio::join!(self.cluster.observe_children(&inventory.spec, &views), self.answers.renew(&asking));
-        let answers = self.answers.known(&owner.reference.uid, &graph);
+        let answers = self.answers.known(&owner.reference.uid, graph);
         let material = match (&owner.reference.namespace, memory.wanted_material.is_empty()) {
             (Some(namespace), false) => {
                 self.cluster.observe_material(&kind.account, namespace, &memory.wanted_material).await.map_err(|error| failed(&error))?

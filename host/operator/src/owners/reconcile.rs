@@ -43,7 +43,7 @@ pub enum ReconcileError {
     /// The inventory was written by somebody else, or could not be.
     #[error("inventory: {0}")]
     Inventory(#[from] InventoryError),
-    /// Steps 2–5 ended early.
+    /// Steps 3–5 ended early.
     #[error("the pure steps ended early: {0}")]
     Interrupted(String),
     /// Step 8.
@@ -63,7 +63,7 @@ impl ReconcileError {
     }
 }
 
-/// Steps 2–5 of one reconcile.
+/// Steps 2–5 of one reconcile, and what they were made from.
 pub(super) struct Decided {
     pub(super) observation: Observation,
     pub(super) graph: Graph,
@@ -100,14 +100,16 @@ impl Owners {
             _ => {}
         }
         let inventory = self.inventory(&owner, memory).await?;
-        let observation = self.observe(kind, owner, &inventory, memory, &active).await?; // 1 observe
+        // From the owner and the descriptors alone: it says which fields of children are wanted, and who may be told an answer.
+        let graph = compose(&owner, &active.plugins); // 2 compose
+        let observation = self.observe(kind, owner, &inventory, memory, &graph).await?; // 1 observe
         let fingerprint = observation.fingerprint();
         if let Some(outcome) = self.unchanged(memory, fingerprint, &observation, revisions) {
             memory.inventory = Some(inventory);
             self.metrics.unchanged(&kind.resource.kind);
             return Ok(outcome);
         }
-        let decided = self.settle(kind, observation, active).await?; // 2 compose, 3 render, 4 admit, 5 plan
+        let decided = self.settle(kind, graph, observation, active).await?; // 3 render, 4 admit, 5 plan
         let applied = self.apply(kind, &decided, inventory).await?; // 6 apply
         let acted = act(&decided, memory); // 7 act
         let mishaps = mishaps(&decided, &applied);
@@ -150,9 +152,15 @@ impl Owners {
         }
     }
 
-    /// Steps 2–5, and again while they bring up questions that can be answered at once.
-    async fn settle(&self, kind: &OwnerKind, observation: Observation, active: Arc<Active>) -> Result<Decided, ReconcileError> {
-        let mut decided = self.decide(observation, active.clone()).await?;
+    /// Steps 3–5, and again while they bring up questions that can be answered at once.
+    async fn settle(
+        &self,
+        kind: &OwnerKind,
+        graph: Graph,
+        observation: Observation,
+        active: Arc<Active>,
+    ) -> Result<Decided, ReconcileError> {
+        let mut decided = self.decide(graph, observation, active.clone()).await?;
         while decided.rounds < MAX_ROUNDS {
             let Observation { owner, inventory, .. } = &decided.observation;
             let asking = Asking { kind: &kind.name, owner: &owner.reference, inventory };
@@ -162,19 +170,18 @@ impl Owners {
             }
             let rounds = decided.rounds + 1;
             decided.observation.answers.extend(answers);
-            decided = Decided { rounds, ..self.decide(decided.observation, active.clone()).await? };
+            decided = Decided { rounds, ..self.decide(decided.graph, decided.observation, active.clone()).await? };
         }
         Ok(decided)
     }
 
-    /// Steps 2–5 are pure and may compute for a while: they run beside the asynchronous workers.
-    async fn decide(&self, observation: Observation, active: Arc<Active>) -> Result<Decided, ReconcileError> {
+    /// Steps 3–5 are pure and may compute for a while: they run beside the asynchronous workers.
+    async fn decide(&self, graph: Graph, observation: Observation, active: Arc<Active>) -> Result<Decided, ReconcileError> {
         let memo = self.memo.clone();
         let span = Span::current();
         tokio::task::spawn_blocking(move || {
             let _entered = span.enter();
             let renderer = memo.render(&active.modules);
-            let graph = compose(&observation.owner, &active.plugins);
             let desired = render(&graph, &observation, &renderer);
             let permitted = admit(&desired, &observation);
             let plan = plan(&permitted, &observation);

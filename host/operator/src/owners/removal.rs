@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use banhbaoring_api::inventory::OwnerReference;
+use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_cluster::StoredInventory;
 use banhbaoring_pipeline::contract::{Finalizer, FinalizerTimeout};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::plan::plan_removal;
-use banhbaoring_pipeline::render::Outcome;
+use banhbaoring_pipeline::render::{Desired, Outcome};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tracing::{info, warn};
@@ -42,10 +42,7 @@ impl Owners {
         if !finalizers.contains(&finalizer.name) {
             return Ok(());
         }
-        let finalised = decided.desired.components.iter().all(|rendered| match &rendered.outcome {
-            Outcome::Answered(response) => response.finalized,
-            _ => false,
-        });
+        let finalised = is_finalised(&decided.desired, &decided.observation.inventory);
         let overdue = finalizer.on_timeout == FinalizerTimeout::Force && is_overdue(owner, finalizer.timeout_seconds);
         if !finalised && !overdue {
             return Ok(());
@@ -135,6 +132,20 @@ impl Owners {
         let found = self.api(kind, owner)?.get_metadata_opt(&owner.name).await.map_err(|error| ReconcileError::Report(Box::new(error)))?;
         Ok(found.is_none_or(|object| object.metadata.uid.as_deref() != Some(&owner.uid)))
     }
+}
+
+/// Whether every component has finalised, or has nothing that could be left behind. One whose plugin does not serve any more has not: only the time
+/// limit speaks for it.
+fn is_finalised(desired: &Desired, inventory: &InventorySpec) -> bool {
+    let finalised: BTreeSet<&str> = desired
+        .components
+        .iter()
+        .filter(|rendered| matches!(&rendered.outcome, Outcome::Answered(response) if response.finalized))
+        .map(|rendered| rendered.component.as_str())
+        .collect();
+    let answered = desired.components.iter().filter(|rendered| matches!(rendered.outcome, Outcome::Answered(_)));
+    answered.map(|rendered| rendered.component.as_str()).all(|component| finalised.contains(component))
+        && inventory.children.iter().all(|entry| finalised.contains(entry.component.as_str()))
 }
 
 fn group(api_version: &str) -> &str {
