@@ -54,6 +54,7 @@ pub(crate) async fn measure(fleet: &mut Fleet, owners: usize, section: &mut Sect
     let done = Reading::of(pid)?;
     let creating = Requests::now(&fleet.client).await?.since(&asked);
     fleet.observe_deployments(&namespace).await?;
+    fleet.until_running(&namespace, owners, PATIENCE).await?;
     fleet.until_idle(owners as u64, PATIENCE).await?;
     let all = Requests::now(&fleet.client).await?.since(&asked);
     let rest = fleet.at_rest().await?;

@@ -164,6 +164,19 @@ impl Fleet {
         Ok(())
     }
 
+    /// Waits until every stack runs. Looks by a list, which is why lists of stacks are not counted as reads.
+    pub(crate) async fn until_running(&self, namespace: &str, owners: usize, deadline: Duration) -> Result<()> {
+        let api = self.stacks(namespace);
+        wait::until(deadline, format!("{owners} stacks to run"), async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let stacks = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+            let running = stacks.iter().filter(|stack| stack.data.pointer("/status/phase").is_some_and(|phase| phase == "Running")).count();
+            if running == owners { Ok(()) } else { Err(running.to_string()) }
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Waits until so many reconciles were done and no further one for a while.
     pub(crate) async fn until_idle(&self, at_least: u64, deadline: Duration) -> Result<()> {
         let (last, quiet) = (Cell::new(u64::MAX), Cell::new(0));

@@ -5,6 +5,7 @@ use banhbaoring_api::Grants;
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec, OwnerReference};
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_pipeline::contract::{Platform, ReadinessState};
+use banhbaoring_pipeline::kinds::{KindInfo, KindTable};
 use banhbaoring_pipeline::observation::{ObservedChild, Owner, Readiness};
 use banhbaoring_pipeline::plan::{Step, Write};
 use banhbaoring_pipeline::render::{Outcome, Render};
@@ -105,7 +106,10 @@ pub(crate) fn unseen(mut object: Value, namespace: &str, uid: &str) -> Observati
         "v1/Service",
         "v1/ServiceAccount",
     ];
+    let mut kinds = KindTable::default();
+    kinds.insert("cert-manager.io/v1", "Certificate", KindInfo { plural: "certificates".to_owned(), namespaced: true });
     Observation {
+        kinds,
         inventory: InventorySpec { owner: reference.clone(), ..InventorySpec::default() },
         owner: Owner { reference, generation: 1, deleting: false, object },
         platform: Platform {

@@ -1,5 +1,7 @@
 //! A real `bao server` and the few calls of its API that tests need. Its log is its answer to a configuration.
 
+mod pod;
+
 use std::{path::Path, time::Duration};
 
 use reqwest::Method;
@@ -12,6 +14,8 @@ use crate::{
     scratch::Scratch,
     server::{Launch, Server},
 };
+
+pub use pod::Pod;
 
 const ANSWERS: Duration = Duration::from_secs(60);
 

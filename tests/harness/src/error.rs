@@ -73,6 +73,12 @@ pub enum Error {
         /// End of the range.
         to: u16,
     },
+    /// A pod would not start: what it mounts or reads is not there.
+    #[error("the pod cannot start: {reason}")]
+    Pod {
+        /// What is missing.
+        reason: String,
+    },
     /// A certificate could not be made.
     #[error("cannot make the certificate of {subject}: {reason}")]
     Certificate {

@@ -59,14 +59,24 @@ impl Moto {
     /// # Errors
     /// [`crate::Error::Http`].
     pub async fn create_kms_key(&self, region: &str) -> Result<String> {
+        let answer = self.ask_kms(region, "CreateKey", &json!({})).await?;
+        Ok(answer["KeyMetadata"]["KeyId"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Gives a key another name, `alias/…`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Http`].
+    pub async fn create_kms_alias(&self, region: &str, alias: &str, key: &str) -> Result<()> {
+        self.ask_kms(region, "CreateAlias", &json!({"AliasName": alias, "TargetKeyId": key})).await.map(drop)
+    }
+
+    async fn ask_kms(&self, region: &str, action: &str, body: &Value) -> Result<Value> {
+        let target = format!("TrentService.{action}");
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential=test/20260101/{region}/kms/aws4_request, SignedHeaders=host, Signature=none");
-        let headers = [
-            ("X-Amz-Target", "TrentService.CreateKey"),
-            ("Content-Type", "application/x-amz-json-1.1"),
-            ("Authorization", authorization.as_str()),
-        ];
-        let answer: Value = self.http.succeed(Method::POST, "/", &headers, Some(&json!({}))).await?;
-        Ok(answer["KeyMetadata"]["KeyId"].as_str().unwrap_or_default().to_owned())
+        let headers =
+            [("X-Amz-Target", target.as_str()), ("Content-Type", "application/x-amz-json-1.1"), ("Authorization", authorization.as_str())];
+        self.http.succeed(Method::POST, "/", &headers, Some(body)).await
     }
 }

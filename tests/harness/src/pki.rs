@@ -100,6 +100,15 @@ impl Keys {
         let pair = KeyPair::generate().map_err(failure("a key pair"))?;
         Ok(Self { private: pair.serialize_pem(), public: pair.public_key_pem() })
     }
+
+    /// Makes an RSA key pair, for those who take no other.
+    ///
+    /// # Errors
+    /// [`Error::Certificate`].
+    pub fn rsa() -> Result<Self> {
+        let pair = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).map_err(failure("an RSA key pair"))?;
+        Ok(Self { private: pair.serialize_pem(), public: pair.public_key_pem() })
+    }
 }
 
 fn subject(common_name: &str, organisation: Option<&str>) -> DistinguishedName {

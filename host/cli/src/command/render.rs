@@ -33,7 +33,7 @@ pub(super) async fn run(args: &RenderArgs) -> Result<ExitCode, CliError> {
     let mut manifests = Vec::new();
     let mut wrong = false;
     for document in owner::documents(&args.filename)? {
-        let owner = owner::owner(document, Some("default"))?;
+        let owner = owner::owner(owner::defaulted(document, &loaded)?, Some("default"))?;
         let mut observation = owner::observation(owner, platform(&args.kubernetes_version, &loaded), answers.clone());
         serve(&args.apis, &loaded, &mut observation)?;
         let rendering = rendering(&loaded, &observation);

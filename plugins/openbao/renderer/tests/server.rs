@@ -1,93 +1,39 @@
-//! A real `bao` starts from what is rendered, is initialised, and comes back unsealed by itself. Only what a single machine has otherwise
-//! is changed in the text: addresses, folders, and how nodes are found (there is no API server to ask, nor one to register with).
+//! A real `bao` starts from what is rendered, is initialised, and comes back unsealed by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use banhbaoring_sdk::wit::Response;
-use banhbaoring_testing::bao::{Bao, Options};
+use banhbaoring_testing::bao::{Bao, Pod};
 use banhbaoring_testing::pki::Authority;
-use banhbaoring_testing::ports::Port;
-use banhbaoring_testing::scratch::Scratch;
 use banhbaoring_testing::wait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{config, container, rendered};
+use support::{container, objects, rendered, template};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Folder and ports of one node.
-struct Node {
-    scratch: Scratch,
-    api: Port,
-    edge: Port,
-    authority: String,
-}
-
-impl Node {
-    /// A node with the certificate that the rendered Secret asks for, and an unseal key.
-    fn new(response: &Response, authority: &Authority, key: &[u8]) -> Self {
-        let scratch = Scratch::new("openbao-node").unwrap();
-        for folder in ["data", "audit", "etc/bao/tls", "etc/bao/tls-edge", "etc/bao/unseal"] {
-            fs::create_dir_all(scratch.path().join(folder)).unwrap();
-        }
-        let secret = response.secrets.iter().find(|secret| secret.name == "prod-tls-server").unwrap();
-        let spec: Value = serde_json::from_str(&secret.entries[0].spec).unwrap();
-        let names: Vec<&str> = ["dnsNames", "ipAddresses"]
-            .iter()
-            .flat_map(|kind| spec[*kind].as_array().unwrap())
-            .map(|name| name.as_str().unwrap())
-            .collect();
-        let identity = authority.server(spec["commonName"].as_str().unwrap(), &names).unwrap();
-        for folder in ["tls", "tls-edge"] {
-            scratch.write(&format!("etc/bao/{folder}/tls.crt"), &identity.certificate).unwrap();
-            scratch.write(&format!("etc/bao/{folder}/tls.key"), &identity.key).unwrap();
-            scratch.write(&format!("etc/bao/{folder}/ca.crt"), authority.certificate()).unwrap();
-        }
-        scratch.write("etc/bao/unseal/key", key).unwrap();
-        Self { scratch, api: Port::take().unwrap(), edge: Port::take().unwrap(), authority: authority.certificate().to_owned() }
-    }
-
-    fn address(&self) -> String {
-        format!("https://127.0.0.1:{}", self.api.number())
-    }
-
-    /// Starts it from the rendered text; it finds the node at `leader`.
-    fn start(&self, response: &Response, name: &str, leader: &str) -> Bao {
-        let text = self.adapted(&config(response), leader);
-        let file: PathBuf = self.scratch.write("config.hcl", text).unwrap();
-        let cluster = format!("https://127.0.0.1:{}", self.api.number() + 1);
-        let environment = [("BAO_RAFT_NODE_ID", name), ("BAO_API_ADDR", &self.address()), ("BAO_CLUSTER_ADDR", &cluster)]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let set: Vec<_> =
-            container(response)["env"].as_array().unwrap().iter().map(|variable| variable["name"].as_str().unwrap().to_owned()).collect();
-        assert!(environment.iter().all(|(key, _)| set.contains(key)), "the pod sets them: {set:?}");
-        Bao::start(&file, Options { api: self.address(), authority: Some(self.authority.clone()), environment: environment.into() })
-            .unwrap()
-    }
-
-    fn adapted(&self, text: &str, leader: &str) -> String {
-        let root = self.scratch.path().display();
-        let join: Vec<&str> = text.lines().filter(|line| line.trim_start().starts_with("auto_join")).collect();
-        assert_eq!(join.len(), 3, "{text}");
-        let mut text = text.replace(join[0], &format!("leader_api_addr = \"{leader}\"")).replace(join[1], "").replace(join[2], "");
-        for (from, to) in [
-            ("[::]:8200", format!("127.0.0.1:{}", self.api.number())),
-            ("[::]:8201", format!("127.0.0.1:{}", self.api.number() + 1)),
-            ("[::]:8210", format!("127.0.0.1:{}", self.edge.number())),
-            ("/etc/bao", format!("{root}/etc/bao")),
-            ("/bao/data", format!("{root}/data")),
-            ("/bao/audit", format!("{root}/audit")),
-            ("service_registration \"kubernetes\" {}\n", String::new()),
-        ] {
-            text = text.replace(from, &to);
-        }
-        text
-    }
+/// A node with the certificate that the rendered Secret asks for, and an unseal key.
+fn node(response: &Response, authority: &Authority, key: [u8; 32], ordinal: usize) -> Pod {
+    let wanted = response.secrets.iter().find(|secret| secret.name == "prod-tls-server").unwrap();
+    let spec: Value = serde_json::from_str(&wanted.entries[0].spec).unwrap();
+    let names: Vec<&str> =
+        ["dnsNames", "ipAddresses"].iter().flat_map(|kind| spec[*kind].as_array().unwrap()).map(|name| name.as_str().unwrap()).collect();
+    let identity = authority.server(spec["commonName"].as_str().unwrap(), &names).unwrap();
+    let files = json!({"tls.crt": identity.certificate, "tls.key": identity.key, "ca.crt": authority.certificate()});
+    let mut there = vec![
+        json!({"kind": "Secret", "metadata": {"name": "prod-tls-server"}, "stringData": files}),
+        // Of the owner who brings a certificate of their own.
+        json!({"kind": "Secret", "metadata": {"name": "mine"}, "stringData": files}),
+        json!({"kind": "Secret", "metadata": {"name": "prod-unseal-key"}, "data": {"key": STANDARD.encode(key)}}),
+    ];
+    there.extend(objects(response).into_iter().filter(|object| object["kind"] == "ConfigMap"));
+    Pod::new(&template(response)["spec"], &format!("prod-{ordinal}"), "bao", &there).unwrap()
 }
 
 fn authority() -> Authority {
@@ -111,8 +57,8 @@ async fn status(bao: &Bao, path: &str) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_with_the_static_seal_is_initialised_and_comes_back_unsealed_by_itself() {
     let response = rendered("replicas: 1");
-    let node = Node::new(&response, &authority(), &[7; 32]);
-    let bao = node.start(&response, "prod-0", &node.address());
+    let node = node(&response, &authority(), [7; 32], 0);
+    let bao = node.start(&node.address(), &[]).unwrap();
     bao.until_answering(PATIENCE).await.unwrap();
     assert_everything_was_understood(&bao);
 
@@ -139,8 +85,8 @@ async fn a_node_with_the_static_seal_is_initialised_and_comes_back_unsealed_by_i
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_node_is_alive_and_not_ready() {
     let response = rendered("replicas: 1");
-    let node = Node::new(&response, &authority(), &[7; 32]);
-    let bao = node.start(&response, "prod-0", &node.address());
+    let node = node(&response, &authority(), [7; 32], 0);
+    let bao = node.start(&node.address(), &[]).unwrap();
     bao.until_answering(PATIENCE).await.unwrap();
     let initialised = bao.initialise().await.unwrap();
     bao.until_unsealed(PATIENCE).await.unwrap();
@@ -159,14 +105,14 @@ async fn a_sealed_node_is_alive_and_not_ready() {
 async fn three_nodes_join_over_tls_under_ids_of_their_own() {
     let response = rendered("replicas: 3");
     let authority = authority();
-    let nodes: Vec<Node> = (0..3).map(|_| Node::new(&response, &authority, &[9; 32])).collect();
+    let nodes: Vec<Pod> = (0..3).map(|ordinal| node(&response, &authority, [9; 32], ordinal)).collect();
     let leader = nodes[0].address();
-    let first = nodes[0].start(&response, "prod-0", &leader);
+    let first = nodes[0].start(&leader, &[]).unwrap();
     first.until_answering(PATIENCE).await.unwrap();
     let initialised = first.initialise().await.unwrap();
     first.until_unsealed(PATIENCE).await.unwrap();
 
-    let others: Vec<Bao> = (1..3).map(|ordinal| nodes[ordinal].start(&response, &format!("prod-{ordinal}"), &leader)).collect();
+    let others: Vec<Bao> = nodes[1..].iter().map(|node| node.start(&leader, &[]).unwrap()).collect();
     let token = initialised.root_token.as_str();
     wait::until(PATIENCE, "three voters", async || {
         let answer =
@@ -212,8 +158,9 @@ async fn everything_that_a_spec_can_say_is_understood() {
         - {type: file, path: disk, description: 'say \"${HOSTNAME}\"', options: {file_path: /bao/audit/audit.log, mode: '0600'}}
         ",
     );
-    let node = Node::new(&response, &authority(), &[7; 32]);
-    let bao = node.start(&response, "prod-0", &node.address());
+    let authority = authority();
+    let node = node(&response, &authority, [7; 32], 0);
+    let bao = node.start(&node.address(), &[]).unwrap();
     bao.until_answering(PATIENCE).await.unwrap();
     assert_everything_was_understood(&bao);
     let initialised = bao.initialise().await.unwrap();
@@ -222,14 +169,14 @@ async fn everything_that_a_spec_can_say_is_understood() {
     let devices = bao.succeed(Method::GET, "/v1/sys/audit", Some(&initialised.root_token), None).await.unwrap();
     assert_eq!(devices["data"]["disk/"]["description"], "say \"${HOSTNAME}\"", "{devices}");
     assert!(devices["data"]["stdout/"].is_object(), "{devices}");
-    let log = node.scratch.path().join("audit/audit.log");
+    let log = node.path("/bao/audit/audit.log");
     assert!(fs::metadata(&log).unwrap().len() > 0);
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&log).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600, "a mode is read as octal only when it is quoted");
 
     let metrics = bao.send(Method::GET, "/v1/sys/metrics", None, None).await.unwrap();
     assert_eq!(metrics.status.as_u16(), 200, "metrics are open as asked");
-    let edge = banhbaoring_testing::http::Http::new(format!("https://127.0.0.1:{}", node.edge.number()), Some(&node.authority)).unwrap();
+    let edge = banhbaoring_testing::http::Http::new(node.edge_address(), Some(authority.certificate())).unwrap();
     let answer = edge.send(Method::GET, "/v1/sys/health", &[], None).await.unwrap();
     assert_eq!(answer.status.as_u16(), 200, "the edge serves as well");
 }

@@ -1,0 +1,71 @@
+//! Seals whose key is on this machine: after a restart a node is unsealed, and nobody did anything.
+
+use banhbaoring_testing::bao::{Bao, Pod};
+use banhbaoring_testing::moto::Moto;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{PATIENCE, example, pod, secret, team};
+
+const REGION: &str = "us-east-1";
+
+/// Starts the node, initialises it over its API, starts it again, and finds it unsealed with what was written.
+async fn comes_back_unsealed(pod: &Pod, seal: &str) {
+    let bao = pod.start(&pod.address(), &[]).unwrap();
+    bao.until_answering(PATIENCE).await.unwrap();
+    let log = bao.server().log();
+    assert!(!log.contains("unknown or unsupported field"), "{log}");
+    let initialised = bao.initialise().await.unwrap();
+    bao.until_unsealed(PATIENCE).await.unwrap();
+    let token = Some(initialised.root_token.as_str());
+    bao.succeed(Method::POST, "/v1/sys/mounts/kept", token, Some(&json!({"type": "kv"}))).await.unwrap();
+    bao.succeed(Method::POST, "/v1/kept/one", token, Some(&json!({"a": "b"}))).await.unwrap();
+
+    let before = bao.server().pid();
+    bao.server().start_again().unwrap();
+    assert_ne!(bao.server().pid(), before);
+    bao.until_unsealed(PATIENCE).await.unwrap();
+    let status = bao.seal_status().await.unwrap();
+    assert_eq!((&status["type"], &status["sealed"], &status["recovery_seal"]), (&json!(seal), &json!(false), &json!(true)), "{status}");
+    let kept = bao.succeed(Method::GET, "/v1/kept/one", token, None).await.unwrap();
+    assert_eq!(kept["data"]["a"], "b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn static_with_the_key_and_the_certificate_that_the_operator_made() {
+    let team = team("static").await;
+    let pod = pod(&team, &example("unseal-static"), &[]).await;
+    comes_back_unsealed(&pod, "static").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transit_with_a_token_that_may_only_encrypt_and_decrypt() {
+    let other = Bao::dev("root").await.unwrap();
+    let root = Some("root");
+    other.succeed(Method::POST, "/v1/sys/mounts/transit", root, Some(&json!({"type": "transit"}))).await.unwrap();
+    other.succeed(Method::POST, "/v1/transit/keys/autounseal", root, None).await.unwrap();
+    let policy = "path \"transit/encrypt/autounseal\" {capabilities = [\"update\"]}\npath \"transit/decrypt/autounseal\" {capabilities = [\"update\"]}";
+    other.succeed(Method::PUT, "/v1/sys/policies/acl/autounseal", root, Some(&json!({"policy": policy}))).await.unwrap();
+    let wanted = json!({"policies": ["autounseal"], "period": "24h", "no_parent": true});
+    let made = other.succeed(Method::POST, "/v1/auth/token/create", root, Some(&wanted)).await.unwrap();
+
+    let team = team("transit").await;
+    let mut owner = example("unseal-transit");
+    owner["spec"]["unseal"]["address"] = other.address().into();
+    let token = secret("transit-token", &json!({"token": made["auth"]["client_token"]}));
+    comes_back_unsealed(&pod(&team, &owner, &[token]).await, "transit").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn awskms_with_credentials_of_a_secret() {
+    let aws = Moto::start().await.unwrap();
+    let key = aws.create_kms_key(REGION).await.unwrap();
+    let mut owner = example("unseal-awskms");
+    aws.create_kms_alias(REGION, owner["spec"]["unseal"]["keyId"].as_str().unwrap(), &key).await.unwrap();
+    owner["spec"]["unseal"]["endpoint"] = aws.endpoint().into();
+
+    let team = team("awskms").await;
+    let credentials =
+        secret("aws-credentials", &json!({"access-key-id": "AKIATESTTESTTESTTEST", "secret-access-key": "only for this test"}));
+    comes_back_unsealed(&pod(&team, &owner, &[credentials]).await, "awskms").await;
+}
