@@ -40,6 +40,12 @@ enum Command {
     },
     /// Show the main job on this machine: signed plugins turn resources into running trees, on real servers.
     Demo,
+    /// Measure what `design/performance.md` promises, in release mode, and write target/bench/report.{json,html}.
+    Bench {
+        /// Handed to the benchmark: --quick, --owners N, --only process|owners|memory, --strict.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Write the definitions of every kind to crds/.
     Crds {
         /// Only say which are stale.
@@ -59,6 +65,7 @@ fn main() -> ExitCode {
         Command::Tools => tools::run(),
         Command::Plugins { only, out } => plugins::run(&only, out),
         Command::Demo => delegated::demo(),
+        Command::Bench { arguments } => delegated::bench(&arguments),
         Command::Crds { check } => delegated::crds(check),
         Command::Test { arguments } => test::run(&arguments),
     };
