@@ -15,9 +15,9 @@ use crate::case::SOON;
 enum Mood {
     #[default]
     Fair,
-    /// This status to whatever has this in its path.
+    /// This status to the paths that end so: a tag must not be taken for the beginning of a longer one.
     Refuse(u16, String),
-    /// No answer to what has this in its path, until the mood changes.
+    /// No answer to the paths that end so, until the mood changes.
     Hold(String),
 }
 
@@ -56,12 +56,12 @@ impl Proxy {
         Self { address, shared, task }
     }
 
-    pub fn refuse(&self, status: u16, part: &str) {
-        self.shared.mood.send_replace(Mood::Refuse(status, part.to_owned()));
+    pub fn refuse(&self, status: u16, end: &str) {
+        self.shared.mood.send_replace(Mood::Refuse(status, end.to_owned()));
     }
 
-    pub fn hold(&self, part: &str) {
-        self.shared.mood.send_replace(Mood::Hold(part.to_owned()));
+    pub fn hold(&self, end: &str) {
+        self.shared.mood.send_replace(Mood::Hold(end.to_owned()));
     }
 
     /// From now on everything is passed on, also what is held.
@@ -86,10 +86,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     let (parts, body) = request.into_parts();
     shared.asked.lock().unwrap().push(format!("{} {path}", parts.method));
-    let held = |mood: &Mood| matches!(mood, Mood::Hold(part) if path.contains(part));
+    let held = |mood: &Mood| matches!(mood, Mood::Hold(end) if path.ends_with(end));
     let mood = shared.mood.subscribe().wait_for(|mood| !held(mood)).await.unwrap().clone();
-    if let Mood::Refuse(status, part) = mood
-        && path.contains(&part)
+    if let Mood::Refuse(status, end) = mood
+        && path.ends_with(&end)
     {
         let envelope = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"no"}]}"#;
         return Response::builder().status(status).header("content-type", "application/json").body(envelope.into()).unwrap();
