@@ -1,5 +1,7 @@
 //! What plugins cost in memory: in the operator's process, and one by one in this one.
 
+use std::path::Path;
+
 use anyhow::Result;
 use banhbaoring_hostile::Puppet;
 use banhbaoring_sandbox::{CacheKey, CallLimits, CodeCache, EngineSettings, Sandbox};
@@ -73,25 +75,31 @@ pub(crate) async fn operator() -> Result<Section> {
 pub(crate) fn modules() -> Result<Section> {
     let mut section = Section::new("Memory of one more plugin");
     let scratch = Scratch::new("code")?;
-    let cache = CodeCache::open(&scratch.path().join("compiled"), CacheKey::new([7; 32]))?;
-    let sandbox = Sandbox::new(EngineSettings::default(), Some(cache))?;
+    let folder = scratch.path().join("compiled");
+    let sandbox = Sandbox::new(EngineSettings::default(), Some(CodeCache::open(&folder, CacheKey::new([7; 32]))?))?;
     for name in ["openbao", "unseal-awskms", "hello"] {
         let component = component(name)?;
+        let stored = kibibytes_in(&folder)?;
         // Compiled, then loaded once from the cache: what that costs for good is not a further plugin's.
         let mut kept = vec![sandbox.load(&component, CallLimits::default())?, sandbox.load(&component, CallLimits::default())?];
+        let code = kibibytes_in(&folder)? - stored;
         let before = Reading::of(std::process::id())?;
         for _ in 0..PLUGINS {
             kept.push(sandbox.load(&component, CallLimits::default())?);
         }
         let after = Reading::of(std::process::id())?;
         let each = (as_mebibytes(after.resident) - as_mebibytes(before.resident)) / PLUGINS as f64;
-        section.rows.push(
-            Row::told(
-                format!("a further {name}"),
-                format!("{} KiB of WebAssembly", std::fs::metadata(guests::component(name)?)?.len() >> 10),
-            )
-            .at_most(each, FURTHER, " MiB"),
-        );
+        let size = std::fs::metadata(guests::component(name)?)?.len() >> 10;
+        let row = Row::told(format!("a further {name}"), format!("{size} KiB of WebAssembly, {code} KiB of compiled code"));
+        section.rows.push(row.at_most(each, FURTHER, " MiB"));
     }
     Ok(section)
+}
+
+fn kibibytes_in(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes >> 10)
 }

@@ -71,8 +71,9 @@ fn svg(plot: &Plot) -> String {
     let x = |value: f64| LEFT + value / right * (WIDTH - LEFT - 20.0);
     let y = |value: f64| HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - TOP);
     let mut text = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" role=\"img\" aria-label=\"{0}\"><text x=\"{LEFT}\" y=\"14\">{0}</text>",
-        escaped(&plot.title)
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" role=\"img\" aria-label=\"{0}\"><text x=\"{LEFT}\" y=\"14\">{0}: {1}</text>",
+        escaped(&plot.title),
+        escaped(&plot.up)
     );
     for step in 0..=4 {
         let share = f64::from(step) / 4.0;
@@ -90,15 +91,7 @@ fn svg(plot: &Plot) -> String {
             short(right * share),
         );
     }
-    let _ = write!(
-        text,
-        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><text x=\"4\" y=\"{}\">{}</text>",
-        WIDTH - 20.0,
-        HEIGHT - 8.0,
-        escaped(&plot.across),
-        TOP - 4.0,
-        escaped(&plot.up)
-    );
+    let _ = write!(text, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", WIDTH - 20.0, HEIGHT - 8.0, escaped(&plot.across));
     for ((series, colour), line) in plot.series.iter().zip(COLOURS.iter().cycle()).zip(0_u32..) {
         let path: Vec<String> = series.points.iter().map(|(across, up)| format!("{:.1},{:.1}", x(*across), y(*up))).collect();
         let _ = write!(
