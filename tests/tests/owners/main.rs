@@ -6,6 +6,7 @@ mod drift;
 mod files;
 mod identity;
 mod life;
+mod nodes;
 mod refusals;
 mod stillness;
 mod strangers;
