@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, Trap};
 
-use crate::engine::Runtime;
+use crate::engine::{Permits, Runtime};
 use crate::error::{CallError, excerpt};
 use crate::limits::{CallLimits, GrowthRefused, Limiter};
 
@@ -17,11 +17,16 @@ pub(crate) struct Guest {
 /// Makes calls into one plugin under its limits.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    pub(crate) runtime: Arc<Runtime>,
+    runtime: Arc<Runtime>,
+    turns: Arc<Permits>,
     pub(crate) limits: CallLimits,
 }
 
 impl Caller {
+    pub(crate) fn new(runtime: &Arc<Runtime>, limits: CallLimits) -> Self {
+        Self { runtime: Arc::clone(runtime), turns: Arc::new(runtime.turns()), limits }
+    }
+
     /// Makes an instance, calls `call` with it and throws it away, whatever came of it: the pool resets memory only when the next instance
     /// is made, and globals and tables of a live one would carry state from owner to owner.
     pub(crate) fn call<T>(
@@ -31,7 +36,8 @@ impl Caller {
     ) -> Result<T, CallError> {
         let limits = &self.limits;
         // Declared before the store, so that the slot is free again when the permit is given back.
-        let _permit = self.runtime.permit(limits.timeout).ok_or(CallError::Busy { waited_ms: limits.timeout.as_millis() })?;
+        let busy = || CallError::Busy { waited_ms: limits.timeout.as_millis() };
+        let _permit = self.runtime.permit(&self.turns, limits.timeout).ok_or_else(busy)?;
         let mut store = Store::new(&self.runtime.engine, Guest { limiter: Limiter::new(limits.memory) });
         let outcome = (|| {
             store.limiter(|guest| &mut guest.limiter);

@@ -42,15 +42,9 @@ fn agree<T: PartialEq>(mut ask: impl FnMut() -> Result<Arc<T>, Failure>) -> Resu
         (Ok(first), Ok(second)) if first == second => Ok(first),
         (Err(first), Err(second)) if first == second => Err(first),
         // A limit of wall clock or a wait for an instance depends on the machine and not on the plugin.
-        (Err(failure), _) | (_, Err(failure)) if machine_dependent(&failure) => Err(failure),
+        (Err(failure), _) | (_, Err(failure)) if failure.is_of_the_machine() => Err(failure),
         _ => Err(CallError::NotDeterministic.into()),
     }
-}
-
-fn machine_dependent(failure: &Failure) -> bool {
-    let busy = CallError::Busy { waited_ms: 0 }.reason();
-    let timed_out = CallError::TimedOut { limit_ms: 0 }.reason();
-    failure.class == banhbaoring_pipeline::contract::FailureClass::Plugin && (failure.reason == busy || failure.reason == timed_out)
 }
 
 impl<R: Render> Render for Checked<R> {

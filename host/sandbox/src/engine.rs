@@ -58,6 +58,7 @@ pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) allocation: Allocation,
     permits: Permits,
+    calls: u32,
 }
 
 impl Runtime {
@@ -74,12 +75,21 @@ impl Runtime {
             },
         };
         start_ticker(engine.weak())?;
-        Ok(Arc::new(Self { engine, allocation, permits: Permits::new(calls) }))
+        Ok(Arc::new(Self { engine, allocation, permits: Permits::new(calls), calls }))
     }
 
-    /// Waits for the right to have an instance, at most for `timeout`.
-    pub(crate) fn permit(&self, timeout: Duration) -> Option<Permit<'_>> {
-        self.permits.acquire(timeout)
+    /// The turns of one plugin: as many as there are processors, since calls do nothing but compute, and never all permits, so that a plugin
+    /// whose calls do not end leaves instances to the others.
+    pub(crate) fn turns(&self) -> Permits {
+        let processors = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
+        Permits::new(processors.min(self.calls / 2).max(1))
+    }
+
+    /// Waits for one of the plugin's `turns` and then for the right to have an instance, at most for `timeout` in all.
+    pub(crate) fn permit<'a>(&'a self, turns: &'a Permits, timeout: Duration) -> Option<[Permit<'a>; 2]> {
+        let deadline = Instant::now() + timeout;
+        let turn = turns.acquire(deadline)?;
+        Some([turn, self.permits.acquire(deadline)?])
     }
 
     /// `timeout` in epochs, rounded up, and one for the epoch that is under way.
@@ -163,8 +173,8 @@ fn start_ticker(engine: EngineWeak) -> Result<(), EngineError> {
         .map_err(EngineError::Ticker)
 }
 
-/// Counts free instances: an exhausted pool is an error, waiting for a turn is not.
-struct Permits {
+/// Counts what is free, instances or turns: an exhausted pool is an error, waiting for a turn is not.
+pub(crate) struct Permits {
     free: Mutex<u32>,
     freed: Condvar,
 }
@@ -174,8 +184,7 @@ impl Permits {
         Self { free: Mutex::new(free), freed: Condvar::new() }
     }
 
-    fn acquire(&self, timeout: Duration) -> Option<Permit<'_>> {
-        let deadline = Instant::now() + timeout;
+    fn acquire(&self, deadline: Instant) -> Option<Permit<'_>> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free == 0 {
             let left = deadline.checked_duration_since(Instant::now())?;
@@ -186,7 +195,7 @@ impl Permits {
     }
 }
 
-/// The right to have one instance.
+/// The right to have one of what is counted.
 pub(crate) struct Permit<'a>(&'a Permits);
 
 impl Drop for Permit<'_> {
@@ -200,22 +209,50 @@ impl Drop for Permit<'_> {
 mod tests {
     use super::*;
 
+    fn runtime(concurrent_calls: u32) -> Arc<Runtime> {
+        Runtime::new(EngineSettings { allocation: Some(Allocation::OnDemand), concurrent_calls }).unwrap()
+    }
+
     #[test]
     fn a_permit_is_waited_for_and_given_back() {
         let permits = Permits::new(1);
-        let held = permits.acquire(Duration::ZERO).unwrap();
-        assert!(permits.acquire(Duration::from_millis(1)).is_none());
+        let soon = || Instant::now() + Duration::from_secs(30);
+        let held = permits.acquire(soon()).unwrap();
+        assert!(permits.acquire(Instant::now()).is_none());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| permits.acquire(Duration::from_secs(30)).is_some());
+            let waiting = scope.spawn(|| permits.acquire(soon()).is_some());
             drop(held);
             assert!(waiting.join().unwrap());
         });
-        assert!(permits.acquire(Duration::ZERO).is_some());
+        assert!(permits.acquire(soon()).is_some());
+    }
+
+    #[test]
+    fn a_plugin_whose_calls_do_not_end_leaves_instances_to_the_others() {
+        for concurrent_calls in [2, 3, 8, 32] {
+            let runtime = runtime(concurrent_calls);
+            let (greedy, other) = (runtime.turns(), runtime.turns());
+            let held: Vec<_> = std::iter::from_fn(|| runtime.permit(&greedy, Duration::ZERO)).collect();
+            assert!(!held.is_empty());
+            assert!(runtime.permit(&other, Duration::ZERO).is_some(), "{} of {concurrent_calls} are held", held.len());
+            drop(held);
+            assert!(runtime.permit(&greedy, Duration::ZERO).is_some());
+        }
+    }
+
+    #[test]
+    fn who_waits_for_an_instance_in_vain_gives_the_turn_back() {
+        let runtime = runtime(1);
+        let (first, second) = (runtime.turns(), runtime.turns());
+        let held = runtime.permit(&first, Duration::ZERO);
+        assert!(runtime.permit(&second, Duration::ZERO).is_none());
+        drop(held);
+        assert!(runtime.permit(&second, Duration::ZERO).is_some());
     }
 
     #[test]
     fn the_ticker_ends_with_its_engine() {
-        let runtime = Runtime::new(EngineSettings { allocation: Some(Allocation::OnDemand), concurrent_calls: 1 }).unwrap();
+        let runtime = runtime(1);
         let weak = runtime.engine.weak();
         drop(runtime);
         let deadline = Instant::now() + Duration::from_secs(10);

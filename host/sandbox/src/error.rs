@@ -112,10 +112,10 @@ impl CallError {
     /// CamelCase, bounded: for conditions and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Busy { .. } => "SandboxBusy",
+            Self::Busy { .. } => Failure::BUSY,
             Self::Trapped { .. } => "PluginTrapped",
             Self::OutOfFuel { .. } => "CpuLimitExceeded",
-            Self::TimedOut { .. } => "TimedOut",
+            Self::TimedOut { .. } => Failure::TIMED_OUT,
             Self::OutOfMemory { .. } => "MemoryLimitExceeded",
             Self::StackOverflow => "StackOverflow",
             Self::TooManyResources { .. } => "InstanceTooLarge",

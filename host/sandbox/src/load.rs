@@ -146,7 +146,7 @@ impl Sandbox {
         // Links against an empty linker: even an import that `inspect` had missed would have nothing behind it.
         let pre = Linker::new(&self.runtime.engine).instantiate_pre(&compiled).map_err(|e| LoadError::invalid(&e))?;
         let versioned = Versioned::new(inspected.version, pre)?;
-        let caller = Caller { runtime: Arc::clone(&self.runtime), limits };
+        let caller = Caller::new(&self.runtime, limits);
         Ok(Module::new(component, inspected, versioned, caller))
     }
 

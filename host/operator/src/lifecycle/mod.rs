@@ -21,7 +21,7 @@ use banhbaoring_artifact::{ContentStore, Digest};
 use banhbaoring_cluster::Cluster;
 use banhbaoring_pipeline::ActivePlugin;
 use banhbaoring_pipeline::config::{Schema, completed};
-use banhbaoring_pipeline::contract::Descriptor;
+use banhbaoring_pipeline::contract::{Descriptor, Failure};
 use banhbaoring_pipeline::describe::{self, Conflict};
 use banhbaoring_sandbox::{CallLimits, Module, Sandbox, TrustedComponent};
 use chrono::{SecondsFormat, Utc};
@@ -281,7 +281,10 @@ impl Lifecycle {
             .map_err(|error| loaded(error.reason(), error.to_string()))?;
         let outcome = tokio::task::spawn_blocking(move || {
             let module = sandbox.load(&component, limits).map_err(|error| loaded(error.reason(), error.to_string()))?;
-            let descriptor = module.describe().map_err(|error| loaded(error.reason(), error.to_string()))?;
+            let descriptor = module.describe().map_err(|error| Setback {
+                transient: Failure::from(error.clone()).is_of_the_machine(),
+                ..loaded(error.reason(), error.to_string())
+            })?;
             Ok((module, descriptor))
         });
         outcome.await.map_err(|error| loaded("LoadInterrupted", error.to_string()))?

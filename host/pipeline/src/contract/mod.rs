@@ -97,3 +97,15 @@ pub struct Failure {
     /// Path into the owner, `spec.unseal.keyId`.
     pub field: Option<String>,
 }
+
+impl Failure {
+    /// Reason where no instance of the sandbox became free in time.
+    pub const BUSY: &str = "SandboxBusy";
+    /// Reason where the wall clock ran out.
+    pub const TIMED_OUT: &str = "TimedOut";
+
+    /// Whether it tells of a busy machine and not of the plugin: asked again soon, the same question may be answered.
+    pub fn is_of_the_machine(&self) -> bool {
+        self.class == FailureClass::Plugin && [Self::BUSY, Self::TIMED_OUT].contains(&self.reason.as_str())
+    }
+}

@@ -102,6 +102,9 @@ fn judge(facts: &Facts<'_>, node: &Node, rendered: Option<&Rendered>) -> Judgeme
     }
     let response = match &rendered.outcome {
         Outcome::Answered(response) => response,
+        Outcome::Failed(failure) if failure.is_of_the_machine() => {
+            return (ComponentState::Progressing, failure.reason.clone(), failure.message.clone());
+        }
         Outcome::Failed(failure) => return failed(failure),
         Outcome::Refused(refusal) => return (ComponentState::Blocked, refusal.reason.clone(), refusal.message.clone()),
         Outcome::Waiting(dependency) => {
@@ -155,5 +158,43 @@ fn with_field(message: &str, field: Option<&str>) -> String {
     match field {
         Some(field) if !message.contains(field) => format!("{field}: {message}"),
         _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::contract::FailureClass;
+    use crate::report::{PROGRESS_INTERVAL, Report, report};
+    use crate::sample::{component, observation, owner, plugin, scripted};
+    use crate::{PluginSet, admit, compose, plan, render};
+
+    fn told_of(reason: &str, class: FailureClass) -> Report {
+        let observation = observation(owner(json!({})));
+        let graph = compose(&observation.owner, &PluginSet::default().with(plugin("stack", vec![component("store", &[])])));
+        let renderer = scripted(|_| Err(Failure { class, reason: reason.to_owned(), message: String::new(), field: None }));
+        let desired = render(&graph, &observation, &renderer);
+        let permitted = admit(&desired, &observation);
+        let plan = plan(&permitted, &observation);
+        report(Facts { observation: &observation, graph: &graph, desired: &desired, permitted: &permitted, plan: &plan, mishaps: &[] })
+    }
+
+    #[test]
+    fn a_component_for_which_the_machine_had_no_time_is_asked_again_soon() {
+        for reason in [Failure::BUSY, Failure::TIMED_OUT] {
+            let report = told_of(reason, FailureClass::Plugin);
+            assert_eq!((report.components[0].state, report.components[0].reason.as_str()), (ComponentState::Progressing, reason));
+            assert_eq!(report.requeue_after, Some(PROGRESS_INTERVAL));
+        }
+    }
+
+    #[test]
+    fn a_component_that_fails_by_itself_is_not_asked_again_whatever_it_calls_its_reason() {
+        for (reason, class) in [("CpuLimitExceeded", FailureClass::Plugin), (Failure::BUSY, FailureClass::Internal)] {
+            let report = told_of(reason, class);
+            assert_eq!((report.components[0].state, report.requeue_after), (ComponentState::Failed, None), "{reason}");
+        }
     }
 }
