@@ -30,7 +30,7 @@ use crate::cluster::Cluster;
 use crate::inventory::{InventoryError, StoredInventory};
 
 pub(crate) use ledger::{Ledger, published_to};
-pub(crate) use object::{INTENT_ANNOTATION, claim, creation, set_metadata};
+pub(crate) use object::{INTENT_ANNOTATION, claim, creation, mark, set_metadata};
 pub use outcome::{Applied, ComponentApplied, StepError, StepOutcome, StepResult};
 pub(crate) use outcome::{Done, Written};
 

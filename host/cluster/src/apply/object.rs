@@ -22,12 +22,12 @@ impl Cluster {
         let sent = if write.create {
             create(&endpoint, step, write, ledger).await
         } else if let Some(uid) = &write.uid {
-            update(&endpoint, write, uid).await.map(Sent::existing)
+            update(&endpoint, write, uid, None).await.map(Sent::existing)
         } else if write.mode == ApplyMode::IfExists {
             let Some(object) = endpoint.get(Answer::Metadata).await? else {
                 return Ok(Done::Absent);
             };
-            update(&endpoint, write, &Seen::of(&object).uid).await.map(Sent::existing)
+            update(&endpoint, write, &Seen::of(&object).uid, None).await.map(Sent::existing)
         } else {
             let message = "the plan neither creates it nor says its uid; this is an error of the host: report it".to_owned();
             return Err(StepError::Unsupported { reference: step.reference.clone(), message });
@@ -79,11 +79,12 @@ impl Sent {
 
 /// `None`: its predecessor is still on its way out.
 async fn create(endpoint: &Endpoint, step: &Step, write: &ObjectWrite, ledger: &Ledger) -> Result<Option<Sent>, StepError> {
-    let body = creation(&write.manifest, ledger.intent(&step.reference));
+    let intent = ledger.intent(&step.reference);
+    let body = creation(&write.manifest, intent);
     let (object, created) = match endpoint.apply(&body, &write.manager, answer(write)).await {
         Ok(object) => (object, true),
         Err(ApiError::Conflict { .. }) => match claim(endpoint, &step.reference, ledger).await? {
-            Some(seen) => (update(endpoint, write, &seen.uid).await?, false),
+            Some(seen) => (update(endpoint, write, &seen.uid, intent).await?, false),
             None => return Ok(None),
         },
         Err(error) => return Err(error.into()),
@@ -92,9 +93,10 @@ async fn create(endpoint: &Endpoint, step: &Step, write: &ObjectWrite, ledger: &
     Ok(Some(Sent { object, created }))
 }
 
-async fn update(endpoint: &Endpoint, write: &ObjectWrite, uid: &str) -> Result<Value, StepError> {
+async fn update(endpoint: &Endpoint, write: &ObjectWrite, uid: &str, intent: Option<&str>) -> Result<Value, StepError> {
     let mut body = write.manifest.clone();
     set_metadata(&mut body, "uid", json!(uid));
+    mark(&mut body, intent);
     Ok(endpoint.apply(&body, &write.manager, answer(write)).await?)
 }
 
@@ -106,13 +108,18 @@ fn answer(write: &ObjectWrite) -> Answer {
 pub(crate) fn creation(manifest: &Value, intent: Option<&str>) -> Value {
     let mut body = manifest.clone();
     set_metadata(&mut body, "resourceVersion", json!(CREATION_VERSION));
-    if let Some(intent) = intent {
-        if !body["metadata"]["annotations"].is_object() {
-            set_metadata(&mut body, "annotations", json!({}));
-        }
-        body["metadata"]["annotations"][INTENT_ANNOTATION] = json!(intent);
-    }
+    mark(&mut body, intent);
     body
+}
+
+/// Puts the token of the intent on an object that is written before the inventory has its uid: also on one that was there already, or the host
+/// that comes after a second crash could not know it for ours.
+pub(crate) fn mark(body: &mut Value, intent: Option<&str>) {
+    let Some(intent) = intent else { return };
+    if !body["metadata"]["annotations"].is_object() {
+        set_metadata(body, "annotations", json!({}));
+    }
+    body["metadata"]["annotations"][INTENT_ANNOTATION] = json!(intent);
 }
 
 /// Whether the object that is in the way of a creation is ours after all. `None`: it is on its way out.

@@ -13,7 +13,7 @@ use super::error::SecretError;
 use super::generate::{self, Foreign, Made, Source, Values};
 use super::material;
 use super::public::is_public;
-use crate::apply::{Done, Ledger, StepError, Written, claim, creation, published_to, set_metadata};
+use crate::apply::{Done, Ledger, StepError, Written, claim, creation, mark, published_to, set_metadata};
 use crate::cluster::Cluster;
 use crate::managed_fields::fields_hash;
 use crate::request::{Answer, ApiError, Endpoint, Seen};
@@ -23,20 +23,21 @@ impl Cluster {
         let endpoint = self.endpoint(step, &step.reference).await?;
         refuse_private_publications(&write.secret)?;
         let foreign = self.foreign(step, &write.secret, ledger).await?;
+        let intent = ledger.intent(&step.reference);
         let (answer, made, created) = if write.create {
             let restored = self.restored(step, &write.secret).await?;
             let made = self.make(&write.secret, restored, foreign.clone()).await?;
-            let body = creation(&with_data(&write.manifest, &made.values), ledger.intent(&step.reference));
+            let body = creation(&with_data(&write.manifest, &made.values), intent);
             match endpoint.apply(&body, &write.manager, Answer::Metadata).await {
                 Ok(answer) => (answer, made, true),
                 Err(ApiError::Conflict { .. }) => match claim(&endpoint, &step.reference, ledger).await? {
-                    Some(seen) => self.complete(&endpoint, write, &seen.uid, foreign).await?,
+                    Some(seen) => self.complete(&endpoint, write, &seen.uid, intent, foreign).await?,
                     None => return Ok(Done::Leaving),
                 },
                 Err(error) => return Err(error.into()),
             }
         } else {
-            self.complete(&endpoint, write, write.uid.as_deref().unwrap_or_default(), foreign).await?
+            self.complete(&endpoint, write, write.uid.as_deref().unwrap_or_default(), None, foreign).await?
         };
         let seen = Seen::of(&answer);
         // The Secret is made and recorded whatever becomes of its publications; they are tried again.
@@ -66,6 +67,7 @@ impl Cluster {
         endpoint: &Endpoint,
         write: &SecretWrite,
         uid: &str,
+        intent: Option<&str>,
         foreign: Foreign,
     ) -> Result<(Value, Made, bool), StepError> {
         let conflict = |message: &str| ApiError::Conflict { target: format!("Secret {}", write.secret.name), message: message.to_owned() };
@@ -78,6 +80,7 @@ impl Cluster {
         let mut body = with_data(&write.manifest, &made.values);
         set_metadata(&mut body, "uid", json!(uid));
         set_metadata(&mut body, "resourceVersion", json!(seen.resource_version));
+        mark(&mut body, intent);
         let answer = endpoint.apply(&body, &write.manager, Answer::Metadata).await?;
         Ok((answer, made, false))
     }
@@ -173,9 +176,11 @@ impl Cluster {
         ledger: &Ledger,
     ) -> Result<Written, StepError> {
         let endpoint = self.endpoint(step, reference).await?;
+        let intent = ledger.intent(reference);
         let update = async |uid: &str| {
             let mut body = manifest.clone();
             set_metadata(&mut body, "uid", json!(uid));
+            mark(&mut body, intent);
             endpoint.apply(&body, manager, Answer::Metadata).await
         };
         let recorded = ledger.entry(reference).and_then(|entry| entry.uid.clone());
@@ -185,7 +190,7 @@ impl Cluster {
         };
         let (answer, created) = match recorded.filter(|_| is_there) {
             Some(uid) => (update(&uid).await?, false),
-            None => match endpoint.apply(&creation(manifest, ledger.intent(reference)), manager, Answer::Metadata).await {
+            None => match endpoint.apply(&creation(manifest, intent), manager, Answer::Metadata).await {
                 Ok(answer) => (answer, true),
                 Err(ApiError::Conflict { message, target }) => match claim(&endpoint, reference, ledger).await? {
                     Some(seen) => (update(&seen.uid).await?, false),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use banhbaoring_api::inventory::ChildEntry;
 use banhbaoring_cluster::inventory::InventoryError;
-use banhbaoring_cluster::{ApplyError, Dependencies, StepOutcome, StoredInventory, Views};
+use banhbaoring_cluster::{Applied, ApplyError, Dependencies, StepOutcome, StoredInventory, Views};
 use banhbaoring_testing::wait::until;
 use serde_json::json;
 
+use crate::secrets::authority_step;
 use crate::support::{Fixture, outcomes, plan, refused, written};
 
 async fn intend(fixture: &Fixture, name: &str, token: &str) {
@@ -65,6 +66,45 @@ async fn death_between_creation_and_the_inventory_converges_on_the_same_object()
     assert_eq!(live["data"]["key"], "2", "what is desired now");
     assert_eq!(json!(fixture.entry("a").await.uid), uid);
     assert_eq!(fixture.entry("a").await.intent, None);
+}
+
+/// What the inventory says when the host dies before it could write down what came of its intents.
+async fn forget_what_was_made(fixture: &Fixture, applied: &Applied, tokens: &BTreeMap<String, String>) {
+    let mut died = fixture.inventory().await;
+    died.spec.clone_from(&applied.inventory.spec);
+    for entry in &mut died.spec.children {
+        let intent = tokens.get(&entry.name).cloned();
+        *entry = ChildEntry { uid: None, desired_hash: None, fields_hash: None, material: BTreeMap::new(), intent, ..entry.clone() };
+    }
+    fixture.cluster.inventories.write(&mut died).await.unwrap();
+}
+
+#[tokio::test]
+async fn death_while_an_interrupted_creation_is_taken_up_converges_on_the_same_objects_again() {
+    let fixture = Fixture::new("crash").await;
+    let steps = || vec![authority_step(&fixture), fixture.create(fixture.config_map("a", "1"))];
+    let first = fixture.apply(steps()).await;
+    assert_eq!(first.mishaps(), []);
+    let mut tokens = BTreeMap::new();
+    let mut made = BTreeMap::new();
+    for (kind, name) in [("secret", "authority"), ("configmap", "trust"), ("configmap", "a")] {
+        let live = fixture.get(kind, name).await;
+        tokens.insert(name.to_owned(), live["metadata"]["annotations"]["banhbaoring.io/intent"].as_str().unwrap().to_owned());
+        made.insert((kind, name), (live["metadata"]["uid"].clone(), live["data"].clone()));
+    }
+    // Each of them takes up what the one before had made, and dies before it could say so.
+    for death in 1..4 {
+        forget_what_was_made(&fixture, &first, &tokens).await;
+        let restarted = fixture.restarted().await;
+        let inventory = restarted.inventories.read(&fixture.owner).await.unwrap();
+        let applied = restarted.apply(&plan(steps(), Vec::new()), &Dependencies::new(), inventory).await.unwrap();
+        assert_eq!(applied.mishaps(), [], "death {death}");
+        for ((kind, name), was) in &made {
+            let live = fixture.get(kind, name).await;
+            assert_eq!(&(live["metadata"]["uid"].clone(), live["data"].clone()), was, "death {death}: {name}");
+            assert_eq!(json!(fixture.entry(name).await.uid), was.0, "death {death}: {name}");
+        }
+    }
 }
 
 #[tokio::test]

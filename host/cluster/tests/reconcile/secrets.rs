@@ -70,6 +70,11 @@ fn step(fixture: &Fixture, secret: GeneratedSecret, cause: Cause, uid: Option<St
     }
 }
 
+/// The creation of an authority that is published.
+pub fn authority_step(fixture: &Fixture) -> Step {
+    step(fixture, authority(), Cause::Missing, None)
+}
+
 async fn value(fixture: &Fixture, name: &str, key: &str) -> Vec<u8> {
     let live = fixture.get("secret", name).await;
     STANDARD.decode(live["data"][key].as_str().unwrap_or_else(|| panic!("key {key} of {name}"))).unwrap()
