@@ -29,8 +29,23 @@ pub(super) fn status(facts: &Facts<'_>, components: &[ComponentReport], phase: P
     status.insert("components".to_owned(), json!(components));
     status.insert("conditions".to_owned(), json!(conditions(facts, components)));
     let status = Value::Object(status);
-    let changed = owner.status().is_none_or(|old| canonical(old) != canonical(&status));
+    let changed = owner.status().is_none_or(|old| canonical(&without_empty(old)) != canonical(&without_empty(&status)));
     (status, changed)
+}
+
+/// Server-side apply leaves an empty list or map behind where its last applier no longer has the field: that is no difference, or every
+/// reconcile from then on would write.
+fn without_empty(value: &Value) -> Value {
+    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, field)| (key.clone(), without_empty(field)));
+            Value::Object(fields.filter(|(_, field)| !is_empty(field)).collect())
+        }
+        // Items keep their places.
+        Value::Array(items) => Value::Array(items.iter().map(without_empty).collect()),
+        other => other.clone(),
+    }
 }
 
 fn is_kind(crd: &Json, kind: &str) -> bool {
@@ -127,4 +142,16 @@ pub(crate) fn timestamp(seconds: u64) -> String {
         .and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0))
         .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apply_leaves_empty_is_no_difference_and_what_has_content_is() {
+        let left = json!({"phase": "Failed", "members": [], "a": {"b": {"c": []}}, "list": [{"x": {}}, {"y": 1}]});
+        assert_eq!(without_empty(&left), json!({"phase": "Failed", "list": [{}, {"y": 1}]}));
+        assert_ne!(without_empty(&json!({"members": [{"name": "a"}]})), without_empty(&json!({"members": []})));
+    }
 }
