@@ -19,7 +19,7 @@ type States = BTreeMap<String, (String, String)>;
 pub(super) async fn run(args: &GraphArgs) -> Result<ExitCode, CliError> {
     let loaded = sources::load(&args.plugins).await?;
     let object = match (&args.filename, &args.owner) {
-        (Some(path), _) => owner::documents(path)?.swap_remove(0),
+        (Some(path), _) => owner::defaulted(owner::documents(path)?.swap_remove(0), &loaded)?,
         (None, Some(name)) => plan::live_owner(&args.cluster, name, &loaded).await?,
         (None, None) => return Err(CliError::Refused("of which owner? Give kind/name or --filename".to_owned())),
     };

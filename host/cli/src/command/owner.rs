@@ -1,15 +1,18 @@
 //! An owner from a file or from the cluster, and the observation that a command without an operator starts from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
+use banhbaoring_pipeline::config;
 use banhbaoring_pipeline::contract::{AnswerOutcome, Json, Platform};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use serde::Deserialize as _;
 
 use crate::error::CliError;
+use crate::sources::Loaded;
 
 /// What stands for the uid of an owner that is in no cluster.
 const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
@@ -65,6 +68,23 @@ pub(super) fn owner(mut object: Json, default_namespace: Option<&str>) -> Result
     })
 }
 
+/// The resource with the defaults of its kind's definition, which the API server would fill in. A kind that no plugin brings has none.
+pub(super) fn defaulted(object: Json, loaded: &Loaded) -> Result<Json, CliError> {
+    completed(object, loaded.plugins.iter().flat_map(|plugin| &plugin.descriptor.kinds).map(|kind| &kind.crd))
+}
+
+fn completed<'d>(object: Json, mut definitions: impl Iterator<Item = &'d Json>) -> Result<Json, CliError> {
+    let text = |value: &Json, pointer: &str| value.pointer(pointer).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (text(&object, "/apiVersion"), text(&object, "/kind"));
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    let schema = definitions
+        .find(|definition| text(definition, "/spec/group") == group && text(definition, "/spec/names/kind") == kind)
+        .and_then(|definition| definition.pointer("/spec/versions")?.as_array()?.iter().find(|served| text(served, "/name") == version))
+        .and_then(|served| served.pointer("/schema/openAPIV3Schema"));
+    config::completed(schema, Cow::Owned(object))
+        .map_err(|error| CliError::Content { place: format!("the definition of {kind}"), detail: error.to_string() })
+}
+
 /// What is known where no cluster is: the owner, and answers from a file.
 pub(super) fn observation(owner: Owner, platform: Platform, answers: BTreeMap<(String, String), AnswerOutcome>) -> Observation {
     Observation {
@@ -91,5 +111,21 @@ mod tests {
     fn a_resource_that_names_its_namespace_keeps_it() {
         let file = serde_json::json!({"apiVersion": "example.org/v1", "kind": "Stack", "metadata": {"name": "one", "namespace": "own"}});
         assert_eq!(owner(file, Some("team")).unwrap().reference.namespace.as_deref(), Some("own"));
+    }
+
+    #[test]
+    fn what_the_definition_defaults_is_filled_in_and_what_is_written_stays() {
+        let crd = serde_json::json!({"spec": {"group": "example.org", "names": {"kind": "Stack"}, "versions": [
+            {"name": "v1alpha1", "schema": {"openAPIV3Schema": {}}},
+            {"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"spec": {"default": {}, "properties": {
+                "size": {"type": "integer", "default": 3}, "name": {"type": "string", "default": "a"}}}}}}},
+        ]}});
+        let file =
+            |version: &str, spec: Json| serde_json::json!({"apiVersion": format!("example.org/{version}"), "kind": "Stack", "spec": spec});
+        let spec = |version: &str, spec: Json| completed(file(version, spec), std::iter::once(&crd)).unwrap()["spec"].clone();
+        assert_eq!(spec("v1", serde_json::json!({"name": "b"})), serde_json::json!({"name": "b", "size": 3}));
+        assert_eq!(spec("v1alpha1", serde_json::json!({})), serde_json::json!({}));
+        let strange = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {}});
+        assert_eq!(completed(strange.clone(), std::iter::once(&crd)).unwrap(), strange);
     }
 }
