@@ -1,5 +1,6 @@
 //! `banhbaoring run` as a process.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,6 +17,8 @@ use crate::Banhbaoring;
 const LOG: &str = "info,kube=warn";
 /// Filter with which [`Operator::idle_reconciles`] can count.
 pub const LOG_RECONCILES: &str = "info,kube=warn,banhbaoring_operator::owners::reconcile=debug";
+/// What it logs of a reconcile that had nothing to tell.
+const IDLE: [&str; 2] = ["nothing to tell", "nothing changed"];
 
 /// How an operator is started.
 #[derive(Debug, Clone)]
@@ -123,16 +126,19 @@ impl Operator {
         Ok(self.server.until_ready(Duration::from_secs(60), &format!("logging {text}"), look).await?)
     }
 
-    /// How often an owner was reconciled by the process that runs now and there was nothing to tell. Needs [`LOG_RECONCILES`].
+    /// How often each owner was reconciled by the process that runs now without anything to tell, by namespace and name. Needs
+    /// [`LOG_RECONCILES`].
     #[must_use]
-    pub fn idle_reconciles(&self, namespace: &str, owner: &str) -> usize {
-        let idle = |line: &&str| {
+    pub fn idle_reconciles(&self) -> BTreeMap<(String, String), usize> {
+        let mut counts = BTreeMap::new();
+        for line in self.log().lines().filter(|line| IDLE.iter().any(|idle| line.contains(idle))) {
             let entry: Value = serde_json::from_str(line).unwrap_or_default();
-            entry["message"] == "nothing to tell"
-                && entry["span"]["cluster_namespace"] == namespace
-                && entry["span"]["cluster_name"] == owner
-        };
-        self.log().lines().filter(|line| line.contains("nothing to tell")).filter(idle).count()
+            let text = |field: &str| entry["span"][field].as_str().unwrap_or_default().to_owned();
+            if IDLE.iter().any(|idle| entry["message"] == *idle) {
+                *counts.entry((text("cluster_namespace"), text("cluster_name"))).or_insert(0) += 1;
+            }
+        }
+        counts
     }
 
     /// `http://127.0.0.1:<port>` of its metrics and health, from its log.

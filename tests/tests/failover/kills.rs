@@ -163,7 +163,10 @@ fn all_versions(objects: &[Value]) -> BTreeMap<String, String> {
 
 /// Waits until every owner was looked at so many times more and nothing had to be told.
 async fn until_looked_at(team: &Team, operator: &Operator, owners: &[String], times: usize) {
-    let counts = || owners.iter().map(|owner| operator.idle_reconciles(&team.namespace, owner)).collect::<Vec<_>>();
+    let counts = || {
+        let counts = operator.idle_reconciles();
+        owners.iter().map(|owner| counts.get(&(team.namespace.clone(), owner.clone())).copied().unwrap_or(0)).collect::<Vec<_>>()
+    };
     let before = counts();
     wait::until(PATIENCE, "every owner to be looked at", async || {
         let now = counts();

@@ -5,7 +5,7 @@ use banhbaoring_tests::survey::{text, uids};
 use banhbaoring_tests::team::{PATIENCE, parts_of};
 use serde_json::{Value, json};
 
-use crate::support::{changed, crew};
+use crate::support::crew;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_that_we_own_are_put_back_and_what_others_added_stays() {
@@ -24,7 +24,7 @@ async fn fields_that_we_own_are_put_back_and_what_others_added_stays() {
     ] {
         crew.patch(object, &patch).await.unwrap();
     }
-    let port = r#"[{"op": "replace", "path": "/spec/ports/0/port", "value": 9999}]"#;
+    let port = r#"[{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 9999}]"#;
     crew.kubectl.run(&["patch", "service/a-public", "--type=json", "-p", port]).await.unwrap();
     crew.kubectl.run(&["scale", "statefulset/a", "--replicas=0"]).await.unwrap();
 
@@ -84,27 +84,52 @@ fn assert_additions(objects: &banhbaoring_tests::survey::Objects) {
     assert_eq!(names, ["openbao", "sidecar"]);
 }
 
+/// What is made once and never again.
+const MADE_ONCE: [&str; 2] = ["Secret/a-tls-ca", "Secret/a-unseal-key"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_was_deleted_comes_back() {
     let crew = crew("deleted").await;
-    let still = crew.settled("a", json!({})).await;
-    let before = uids(&crew.children("a").await.unwrap());
+    crew.settled("a", json!({})).await;
+    let children = crew.children("a").await.unwrap();
+    let before = uids(&children);
     let hash = "/spec/template/metadata/annotations/openbao.org~1tls-hash";
     let certificate = text(&crew.get("statefulset/a").await.unwrap(), hash).to_owned();
-    // Everything but what is made once and never again.
-    let lost: Vec<&String> = before.keys().filter(|name| !["Secret/a-tls-ca", "Secret/a-unseal-key"].contains(&name.as_str())).collect();
+    let lost: Vec<&String> = before.keys().filter(|name| !MADE_ONCE.contains(&name.as_str())).collect();
     for name in &lost {
         crew.kubectl.run(&["delete", name.as_str(), "--wait=false"]).await.unwrap();
     }
     crew.pulse().await;
-    let after = wait::until(PATIENCE, "all parts to be new", async || {
-        let children = crew.until_children("a", &parts_of("a")).await.map_err(|error| error.to_string())?;
-        let old: Vec<_> = lost.iter().filter(|name| children[**name]["metadata"]["uid"] == before[**name].as_str()).collect();
-        if old.is_empty() { Ok(children) } else { Err(format!("{old:?} are the old ones")) }
-    });
-    let after = after.await.unwrap();
+    wait::until(PATIENCE, "all parts to be new", async || {
+        let now = uids(&crew.children("a").await.map_err(|error| format!("{error:#}"))?);
+        let old: Vec<_> = lost.iter().filter(|name| now.get(**name).is_none_or(|uid| *uid == before[**name])).collect();
+        if old.is_empty() { Ok(()) } else { Err(format!("{old:?} are gone or the old ones")) }
+    })
+    .await
+    .unwrap();
+    let after = crew.until_children("a", &parts_of("a")).await.unwrap();
     assert!(!certificate.is_empty());
     assert_ne!(text(&after["StatefulSet/a"], hash), certificate, "pods roll with a new certificate");
-    let now = crew.until_still("a").await;
-    assert!(!changed(&still, &now).iter().any(|name| name == "Secret/a-tls-ca" || name == "Secret/a-unseal-key"), "{still:?} {now:?}");
+    for name in MADE_ONCE {
+        assert_eq!((uids(&after)[name].as_str(), &after[name]["data"]), (before[name].as_str(), &children[name]["data"]), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_cannot_be_put_back_is_told_and_ends_when_it_is_undone() {
+    let crew = crew("renumbered").await;
+    crew.settled("a", json!({})).await;
+    // A port is known by its number: ours is gone, theirs has its name, and two of one name are invalid.
+    let port = async |number: u16| {
+        let patch = format!(r#"[{{"op": "replace", "path": "/spec/ports/0/port", "value": {number}}}]"#);
+        crew.kubectl.run(&["patch", "service/a-public", "--type=json", "-p", &patch]).await.unwrap();
+        crew.pulse().await;
+    };
+    port(9999).await;
+    let told = crew.until_condition("a", "Reconciled", "False").await.unwrap();
+    for part in ["a-public", "spec.ports"] {
+        assert!(told["message"].as_str().unwrap().contains(part), "{part} in {told}");
+    }
+    port(443).await;
+    crew.until_condition("a", "Reconciled", "True").await.unwrap();
 }

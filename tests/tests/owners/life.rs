@@ -147,11 +147,11 @@ async fn a_cluster_of_the_same_name_does_not_take_over_what_an_earlier_one_left(
     assert_eq!(told["reason"], "NameTaken", "{told}");
     assert_eq!(crew.get("secret/minimal-unseal-key").await.unwrap(), key);
 
-    // The way back: the key under another name, what was left out of the way, and the owner says so.
+    // The way back: the key under another name, the owner says so, and then what was left is out of the way.
     let backup = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "backup"}, "data": key["data"]});
-    crew.apply(&[backup]).await.unwrap();
+    crew.apply(&[backup, cluster("minimal", &json!({"unseal": {"type": "static", "restoreFrom": "backup"}}))]).await.unwrap();
+    crew.until_condition("minimal", "Reconciled", "False").await.unwrap();
     crew.kubectl.run(&["delete", "secret/minimal-unseal-key", "secret/minimal-tls-ca", "configmap/minimal-ca"]).await.unwrap();
-    crew.apply(&[cluster("minimal", &json!({"unseal": {"type": "static", "restoreFrom": "backup"}}))]).await.unwrap();
     crew.until_children("minimal", &parts_of("minimal")).await.unwrap();
     assert_eq!(condition(&crew.cluster("minimal").await.unwrap(), "Ready")["status"], "False");
     assert_eq!(crew.get("secret/minimal-unseal-key").await.unwrap()["data"], key["data"], "the same key");

@@ -23,7 +23,7 @@ fn refused_at_the_door() -> Vec<(&'static str, Value, &'static str)> {
         ),
         ("no-provider-name", json!({"unseal": {"type": "AWS KMS"}}), "spec.unseal.type"),
         ("no-size", json!({"storage": {"size": "big"}}), "spec.storage.size"),
-        ("misspelt", json!({"replica": 3}), "unknown field \"spec.replica\""),
+        ("misspelt", json!({"replica": 3}), ".spec.replica: field not declared in schema"),
         ("a.dot", json!({}), "metadata.name must be a DNS label"),
     ]
 }
@@ -31,8 +31,9 @@ fn refused_at_the_door() -> Vec<(&'static str, Value, &'static str)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_definition_can_tell_is_refused_by_the_api_server() {
     let crew = crew("door").await;
+    let strict = ["apply", "--server-side", "--validate=strict", "-f", "-"];
     for (name, spec, says) in refused_at_the_door() {
-        let told = crew.apply(&[cluster(name, &spec)]).await.expect_err(name).to_string();
+        let told = crew.kubectl.run_with_input(&strict, &cluster(name, &spec).to_string()).await.expect_err(name).to_string();
         assert!(told.contains(says), "{spec}: expected {says:?} in {told}");
     }
     let malformed = "apiVersion: openbao.org/v1alpha1\nkind: OpenBaoCluster\nmetadata: {name: a}\nspec: {replicas: [3}\n";

@@ -30,23 +30,24 @@ async fn nothing_is_written_in_20_resyncs() {
         crew.until_condition(name, "Reconciled", "True").await.unwrap();
         before.push(crew.until_still(name).await);
     }
-    let (lines, counts) = (audit(&crew).lines().count(), idle(&crew, &owners));
+    let mut told = Vec::new();
+    for name in owners {
+        told.push((crew.told(name).await, crew.idle(name)));
+    }
+    let lines = audit(&crew).lines().count();
     for _ in 0..RESYNCS {
         for name in owners {
             crew.resync(name, 1).await;
         }
     }
-    for ((name, before), counted) in owners.into_iter().zip(before).zip(counts) {
-        let times = crew.platform.operator.idle_reconciles(&crew.namespace, name) - counted;
+    for ((name, before), (told, counted)) in owners.into_iter().zip(before).zip(told) {
+        let times = crew.idle(name) - counted;
         assert!(times >= RESYNCS, "{name} was looked at {times} times");
+        assert_eq!(crew.told(name).await, told, "{name}");
         assert_eq!(changed(&before, &crew.still(name).await), [] as [&str; 0], "{name}");
     }
     let writes = writes(&crew, lines);
     assert_eq!(writes, [] as [String; 0], "a write that changes nothing is a write all the same");
-}
-
-fn idle(crew: &Crew, owners: &[&str]) -> Vec<usize> {
-    owners.iter().map(|name| crew.platform.operator.idle_reconciles(&crew.namespace, name)).collect()
 }
 
 fn audit(crew: &Crew) -> String {

@@ -87,15 +87,25 @@ impl Crew {
     /// Makes the operator reconcile a steady owner so many times more, one after the other.
     pub async fn resync(&self, name: &str, times: usize) {
         for _ in 0..times {
-            let idle = || self.platform.operator.idle_reconciles(&self.namespace, name);
-            let before = idle();
+            let before = self.idle(name);
             self.pulse().await;
-            wait::until(PATIENCE, format!("one more reconcile of {name}"), async || {
-                if idle() > before { Ok(()) } else { Err(format!("{before} that had nothing to tell")) }
+            wait::until(PATIENCE, format!("one more reconcile of {name} that has nothing to tell"), async || {
+                if self.idle(name) > before { Ok(()) } else { Err(format!("{before} of them, status {}", self.told(name).await)) }
             })
             .await
             .expect("a reconcile");
         }
+    }
+
+    /// How often it was reconciled and there was nothing to tell.
+    pub fn idle(&self, name: &str) -> usize {
+        let counts = self.platform.operator.idle_reconciles();
+        counts.get(&(self.namespace.clone(), name.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// What its status says.
+    pub async fn told(&self, name: &str) -> Value {
+        self.cluster(name).await.map(|cluster| cluster["status"].clone()).unwrap_or_default()
     }
 
     /// Activates a plugin anew that serves nobody here: every owner is looked at again.
