@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use banhbaoring_testing::tools::{self, GO_MODULES, GoModule, PYTHON_ENVIRONMENTS, PythonEnvironment};
+use banhbaoring_testing::tools::{self, GO_MODULES, GoModule, NODE_PACKAGES, PYTHON_ENVIRONMENTS, PythonEnvironment};
 
 use crate::{debian, guest_toolchain, progress, step};
 
@@ -49,6 +49,7 @@ pub(crate) fn run() -> Result<()> {
         ));
     }
     for (module, place) in to_build {
+        debian::ensure(module.packages, &format!("to build {}", module.about))?;
         build(module, &place)?;
     }
     for python in PYTHON_ENVIRONMENTS {
@@ -62,6 +63,7 @@ pub(crate) fn run() -> Result<()> {
     if !step::on_path("setpriv") {
         debian::ensure(&["util-linux"], "to stop servers together with the test that started them")?;
     }
+    debian::ensure(NODE_PACKAGES, "to run a node with its pods")?;
     let toolchain = guest_toolchain::ensure()?;
     progress::say(&format!("there already: {}", if there.is_empty() { "nothing".to_owned() } else { there.join(", ") }));
     progress::say(&format!("plugins are built with {}", toolchain.about()));
@@ -91,7 +93,7 @@ fn build(module: &GoModule, place: &Path) -> Result<()> {
             .arg(binary.package);
         // The first binary of a module pays for the packages that they share.
         let first = module.binaries.first().is_some_and(|first| first.name == binary.name);
-        let usual = Duration::from_secs(if first { module.usual_seconds } else { 60 });
+        let usual = Duration::from_secs(if first { module.usual_seconds } else { module.usual_seconds.min(60) });
         let about = if module.binaries.len() == 1 { format!("building {}", module.about) } else { format!("building {}", binary.name) };
         step::quietly(&about, usual, None, &mut command)?;
     }

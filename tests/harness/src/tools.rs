@@ -63,6 +63,8 @@ pub struct GoModule {
     pub ldflags: &'static str,
     /// Environment of the build.
     pub environment: &'static [(&'static str, &'static str)],
+    /// Debian packages that the build needs.
+    pub packages: &'static [&'static str],
     /// How long a cold build usually takes on two cores, in seconds, downloads included.
     pub usual_seconds: u64,
 }
@@ -91,6 +93,7 @@ pub const GO_MODULES: &[GoModule] = &[
         binaries: &[binary("etcd", "go.etcd.io/etcd/server/v3")],
         ldflags: "-s -w",
         environment: &[],
+        packages: &[],
         usual_seconds: 45,
     },
     GoModule {
@@ -99,6 +102,7 @@ pub const GO_MODULES: &[GoModule] = &[
         binaries: &[binary("registry", "github.com/distribution/distribution/v3/cmd/registry")],
         ldflags: "-s -w",
         environment: &[],
+        packages: &[],
         usual_seconds: 120,
     },
     GoModule {
@@ -107,7 +111,61 @@ pub const GO_MODULES: &[GoModule] = &[
         binaries: &[binary("referrers-registry", ".")],
         ldflags: "-s -w",
         environment: &[],
+        packages: &[],
         usual_seconds: 20,
+    },
+    GoModule {
+        folder: "cni",
+        about: "plugins that connect pods to a network",
+        binaries: &[
+            binary("bridge", "github.com/containernetworking/plugins/plugins/main/bridge"),
+            binary("loopback", "github.com/containernetworking/plugins/plugins/main/loopback"),
+            binary("host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"),
+            binary("portmap", "github.com/containernetworking/plugins/plugins/meta/portmap"),
+        ],
+        ldflags: "-s -w",
+        environment: &[],
+        packages: &[],
+        usual_seconds: 15,
+    },
+    GoModule {
+        folder: "probe",
+        about: "the program of pods that are only there to be looked at",
+        binaries: &[binary("probe", ".")],
+        ldflags: "-s -w",
+        environment: &[("CGO_ENABLED", "0")],
+        packages: &[],
+        usual_seconds: 5,
+    },
+    GoModule {
+        folder: "runc",
+        about: "runc",
+        binaries: &[binary("runc", "github.com/opencontainers/runc")],
+        ldflags: "-s -w",
+        environment: &[("GOFLAGS", "-tags=seccomp -buildvcs=false")],
+        packages: &["gcc", "libc6-dev", "libseccomp-dev", "pkg-config"],
+        usual_seconds: 20,
+    },
+    GoModule {
+        folder: "containerd",
+        about: "containerd",
+        binaries: &[
+            binary("containerd", "github.com/containerd/containerd/v2/cmd/containerd"),
+            binary("containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
+        ],
+        ldflags: "-s -w",
+        environment: &[],
+        packages: &[],
+        usual_seconds: 60,
+    },
+    GoModule {
+        folder: "coredns",
+        about: "CoreDNS",
+        binaries: &[binary("coredns", ".")],
+        ldflags: "-s -w",
+        environment: &[("CGO_ENABLED", "0")],
+        packages: &[],
+        usual_seconds: 70,
     },
     GoModule {
         folder: "k8s",
@@ -119,7 +177,22 @@ pub const GO_MODULES: &[GoModule] = &[
         ],
         ldflags: KUBERNETES_LDFLAGS,
         environment: &[],
+        packages: &[],
         usual_seconds: 600,
+    },
+    // A second place of the same module: who has the servers above need not link them again. It shares their compiled packages.
+    GoModule {
+        folder: "k8s",
+        about: "kubelet, kube-proxy, kube-scheduler",
+        binaries: &[
+            binary("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+            binary("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+            binary("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+        ],
+        ldflags: KUBERNETES_LDFLAGS,
+        environment: &[],
+        packages: &[],
+        usual_seconds: 120,
     },
     GoModule {
         folder: "bao",
@@ -127,6 +200,7 @@ pub const GO_MODULES: &[GoModule] = &[
         binaries: &[binary("bao", "github.com/openbao/openbao")],
         ldflags: "-s -w -X github.com/openbao/openbao/version.fullVersion=2.4.0",
         environment: &[("CGO_ENABLED", "0")],
+        packages: &[],
         usual_seconds: 300,
     },
     GoModule {
@@ -135,6 +209,7 @@ pub const GO_MODULES: &[GoModule] = &[
         binaries: &[binary("cosign3", "github.com/sigstore/cosign/v3/cmd/cosign")],
         ldflags: "-s -w",
         environment: &[],
+        packages: &[],
         usual_seconds: 300,
     },
     GoModule {
@@ -143,9 +218,13 @@ pub const GO_MODULES: &[GoModule] = &[
         binaries: &[binary("cosign2", "github.com/sigstore/cosign/v2/cmd/cosign")],
         ldflags: "-s -w",
         environment: &[],
+        packages: &[],
         usual_seconds: 180,
     },
 ];
+
+/// Debian packages that a node needs while it runs: `nft` of kube-proxy, `ip` and `nsenter` of its namespaces, the shell of images.
+pub const NODE_PACKAGES: &[&str] = &["busybox-static", "iproute2", "nftables", "util-linux"];
 
 /// A virtual environment made from a pinned `requirements.txt`.
 #[derive(Debug, Clone, Copy)]
