@@ -58,7 +58,8 @@ async fn plan_agrees_with_what_the_operator_applied() {
     assert_eq!(crew.kubectl.run(&["get", "openbaoclusters,services,secrets", "-o", "name"]).await.unwrap().trim(), "");
 
     // After: nothing.
-    let before = crew.settled("a", spec()).await;
+    crew.settled("a", spec()).await;
+    let before = crew.until_all_is_told("a").await;
     for arguments in [["--owner", "openbaocluster/a"], ["-f", file.as_str()]] {
         let planned = plan(&crew, &arguments).await;
         assert_eq!(planned.code, 0, "{planned:?}");

@@ -45,7 +45,8 @@ async fn what_the_definition_can_tell_is_refused_by_the_api_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_undone_is_refused_and_the_parts_stay_as_they_are() {
     let crew = crew("undo").await;
-    let before = crew.settled("a", json!({"storage": {"size": "10Gi"}})).await;
+    crew.settled("a", json!({"storage": {"size": "10Gi"}})).await;
+    let before = crew.until_all_is_told("a").await;
     for (patch, says) in [
         (json!({"storage": {"size": "5Gi"}}), "size cannot shrink"),
         (json!({"storage": {"storageClass": "fast"}}), "storageClass is immutable"),

@@ -28,10 +28,10 @@ async fn nothing_is_written_in_20_resyncs() {
         }
         crew.until_children(name, &parts).await.unwrap();
         crew.until_condition(name, "Reconciled", "True").await.unwrap();
-        before.push(crew.until_still(name).await);
     }
     let mut told = Vec::new();
     for name in owners {
+        before.push(crew.until_all_is_told(name).await);
         told.push((crew.told(name).await, crew.idle(name)));
     }
     let lines = audit(&crew).lines().count();

@@ -65,6 +65,16 @@ impl Crew {
         self.until_still(name).await
     }
 
+    /// Waits until the status tells of all three nodes, which are asked only every half minute, and stands still then.
+    pub async fn until_all_is_told(&self, name: &str) -> Still {
+        let members = |cluster: &Value| match cluster["status"]["members"].as_array() {
+            Some(members) if members.len() == 3 => Ok(()),
+            members => Err(format!("members {members:?}")),
+        };
+        self.until(name, "all nodes in the status", members).await.expect("the nodes are seen");
+        self.until_still(name).await
+    }
+
     /// Waits until two looks with reconciles in between see the same: Kubernetes' own controllers write status for a while.
     pub async fn until_still(&self, name: &str) -> Still {
         let still = wait::until(PATIENCE, format!("{name} to stand still"), async || {
