@@ -3,7 +3,7 @@
 //! [`ControlPlane::shared`] is the one that tests use: one set per process, or the one of the whole test run when [`KUBECONFIG_VARIABLE`]
 //! names it; every test works in a namespace of its own. [`ControlPlane::start`] is for tests that stop, pause or configure a server.
 
-mod kubeconfig;
+pub(crate) mod kubeconfig;
 mod servers;
 
 use std::{

@@ -79,6 +79,17 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// A node needs rights that this process has not.
+    #[error("expected to be root, found another user: a real node mounts, makes namespaces and control groups; run the tests as root")]
+    NotRoot,
+    /// A node, or a part of one, is not as expected.
+    #[error("expected {what}, found {saw}")]
+    Node {
+        /// What was expected.
+        what: String,
+        /// What was found.
+        saw: String,
+    },
     /// A certificate could not be made.
     #[error("cannot make the certificate of {subject}: {reason}")]
     Certificate {

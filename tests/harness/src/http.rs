@@ -98,6 +98,26 @@ impl Http {
             found: format!("{} {}", answer.status, answer.body),
         })
     }
+
+    /// Sends bytes and returns where the server says that the next step is (`Location`), below the base. Any status outside 2xx is an error.
+    ///
+    /// # Errors
+    /// [`Error::Http`] with status and body.
+    pub async fn upload(&self, method: Method, path: &str, content_type: Option<&str>, bytes: Vec<u8>) -> Result<Option<String>> {
+        let url = format!("{}{path}", self.base);
+        let failed = |found: String| Error::Http { method: method.to_string(), url: url.clone(), expected: "success".into(), found };
+        let mut request = self.client.request(method.clone(), &url).body(bytes);
+        if let Some(content_type) = content_type {
+            request = request.header("Content-Type", content_type);
+        }
+        let response = request.send().await.map_err(|error| failed(whole(&error)))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(failed(format!("{status} {}", response.text().await.unwrap_or_default())));
+        }
+        let place = response.headers().get("Location").and_then(|place| place.to_str().ok());
+        Ok(place.map(|place| place.strip_prefix(&self.base).unwrap_or(place).to_owned()))
+    }
 }
 
 /// The error with its causes: "connection refused" is the last of them.

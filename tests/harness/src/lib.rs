@@ -39,6 +39,8 @@ pub mod kubectl;
 #[cfg(feature = "servers")]
 pub mod moto;
 #[cfg(feature = "servers")]
+pub mod node;
+#[cfg(feature = "servers")]
 pub mod pki;
 #[cfg(feature = "servers")]
 pub mod ports;

@@ -1,6 +1,9 @@
 //! Real OCI registries: the one of the distribution project (no Referrers API) and one with the Referrers API.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use reqwest::Method;
 use serde_json::json;
@@ -23,6 +26,8 @@ pub struct Options {
     pub account: Option<(String, String)>,
     /// Serves HTTPS with a certificate of an authority made for it; see [`Registry::authority`].
     pub tls: bool,
+    /// The address that it listens on instead of 127.0.0.1.
+    pub listen: Option<Ipv4Addr>,
 }
 
 /// The registry of the distribution project, which answers 404 to the Referrers API.
@@ -30,7 +35,8 @@ pub struct Options {
 pub struct Registry {
     server: Server,
     http: Http,
-    port: Port,
+    address: SocketAddr,
+    _port: Port,
     authority: Option<String>,
     scratch: Scratch,
 }
@@ -51,6 +57,7 @@ impl Registry {
     pub async fn with(options: Options) -> Result<Self> {
         let scratch = Scratch::new("registry")?;
         let port = Port::take()?;
+        let address = SocketAddr::new(options.listen.map_or_else(|| port.address().ip(), IpAddr::V4), port.number());
         let mut config = json!({
             "version": "0.1",
             "log": { "level": "info", "accesslog": { "disabled": false } },
@@ -59,7 +66,7 @@ impl Registry {
                 "delete": { "enabled": true },
                 "maintenance": { "uploadpurging": { "enabled": false } },
             },
-            "http": { "addr": port.address().to_string(), "secret": "only for this test" },
+            "http": { "addr": address.to_string(), "secret": "only for this test" },
         });
         if let Some((user, password)) = &options.account {
             let hash = bcrypt::hash(password, 4)
@@ -70,7 +77,7 @@ impl Registry {
         let mut authority = None;
         if options.tls {
             let made = Authority::new("registry-authority")?;
-            let identity = made.server("registry", &["localhost", "127.0.0.1"])?;
+            let identity = made.server("registry", &["localhost", &address.ip().to_string()])?;
             config["http"]["tls"] = json!({
                 "certificate": scratch.write("registry.crt", &identity.certificate)?,
                 "key": scratch.write("registry.key", &identity.key)?,
@@ -85,16 +92,16 @@ impl Registry {
             .env("OTEL_TRACES_EXPORTER", "none")
             .start()?;
         let scheme = if options.tls { "https" } else { "http" };
-        let http = Http::new(format!("{scheme}://{}", port.address()), authority.as_deref())?;
-        let registry = Self { server, http, port, authority, scratch };
+        let http = Http::new(format!("{scheme}://{address}"), authority.as_deref())?;
+        let registry = Self { server, http, address, _port: port, authority, scratch };
         registry.until_ready().await?;
         Ok(registry)
     }
 
-    /// `127.0.0.1:<port>`: the first part of a reference.
+    /// `127.0.0.1:<port>`, or where it was told to listen: the first part of a reference.
     #[must_use]
     pub fn host(&self) -> String {
-        self.port.address().to_string()
+        self.address.to_string()
     }
 
     /// Its HTTP interface.

@@ -72,9 +72,9 @@ fn root() -> Result<PathBuf> {
     let path = tempfile::Builder::new().prefix("banhbaoring-").tempdir().map_err(Error::machine("make a temporary folder"))?.keep();
     let mut pipe = None;
     if !kept() {
-        // Twice: a server that is being killed may still write while the first removal runs.
+        // More than once: a server that is being killed may still write while the first removal runs.
         let mut sweeper = Command::new("/bin/sh")
-            .args(["-c", r#"read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }"#, "sweeper"])
+            .args(["-c", r#"read -r _; for pause in 1 1 2 4 8 16; do rm -rf -- "$1" && exit; sleep "$pause"; done"#, "sweeper"])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -29,7 +29,7 @@ async fn a_registry_that_throttles_is_no_missing_signature_and_is_asked_again() 
 #[tokio::test]
 async fn a_registry_that_asks_who_asks_gives_to_the_right_pull_secret_alone() {
     let account = ("robot".to_owned(), "pass:word".to_owned());
-    let registry = Registry::with(Options { account: Some(account), tls: false }).await.unwrap();
+    let registry = Registry::with(Options { account: Some(account), ..Options::default() }).await.unwrap();
     let mut case = Case::on(stage().await, "unauthorized", &registry.host()).await;
     case.repository = case.repository.clone().known_as("robot", "pass:word");
     let first = case.push_signed("1.0.0").await;

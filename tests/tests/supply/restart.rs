@@ -10,7 +10,7 @@ use crate::case::Case;
 async fn what_was_good_serves_after_a_restart_whatever_the_registry_says_now() {
     let stage = Stage::start().await.unwrap();
     let outage = Registry::start().await.unwrap();
-    let locked = Registry::with(Options { account: Some(("robot".to_owned(), "before".to_owned())), tls: false }).await.unwrap();
+    let locked = Registry::with(Options { account: Some(("robot".to_owned(), "before".to_owned())), ..Options::default() }).await.unwrap();
     let down = Case::on(&stage, "down", &outage.host()).await;
     let down_version = down.first_version().await;
     let mut expired = Case::on(&stage, "expired", &locked.host()).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::pki::Identity;
 
 /// For a user with a client certificate. `authority` is PEM.
-pub(super) fn with_certificate(server: &str, authority: &str, identity: &Identity) -> String {
+pub(crate) fn with_certificate(server: &str, authority: &str, identity: &Identity) -> String {
     let user = json!({
         "client-certificate-data": STANDARD.encode(&identity.certificate),
         "client-key-data": STANDARD.encode(&identity.key),
