@@ -69,8 +69,6 @@ fn say(word: &str) -> Result<()> {
 fn mounts(folder: &Path) -> Result<()> {
     let mount = |words: &[&str]| run(Command::new("mount").args(words));
     let bind = |from: &Path, to: &Path| run(Command::new("mount").arg("--bind").arg(from).arg(to));
-    // Mounts of pods must reach the containers that ask for them. It ends at the namespace, which shares nothing with the machine.
-    mount(&["--make-rshared", "/"])?;
     mount(&["-t", "proc", "proc", "/proc"])?;
     mount(&["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"])?;
     // The folder is mostly below /tmp, which becomes an empty one: it goes round by /run.
@@ -86,7 +84,10 @@ fn mounts(folder: &Path) -> Result<()> {
         make(place)?;
         bind(&own, place)?;
     }
-    make(Path::new("/run/lock"))
+    make(Path::new("/run/lock"))?;
+    // Mounts of pods must reach the containers that ask for them. Last, so that no two of these places are peers; it ends at the namespace, which
+    // shares nothing with the machine.
+    mount(&["--make-rshared", "/"])
 }
 
 /// Puts files in the place of settings.
