@@ -1,5 +1,6 @@
 //! One call: a permit, a store, an instance, the limits, and what went wrong in words. Knows no contract version.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use wasmtime::component::{Instance, InstancePre};
@@ -37,6 +38,7 @@ impl Caller {
         let limits = &self.limits;
         // Declared before the store, so that the slot is free again when the permit is given back.
         let busy = || CallError::Busy { waited_ms: limits.timeout.as_millis() };
+        yield_to_the_host();
         let _permit = self.runtime.permit(&self.turns, limits.timeout).ok_or_else(busy)?;
         let mut store = Store::new(&self.runtime.engine, Guest { limiter: Limiter::new(limits.memory) });
         let outcome = (|| {
@@ -85,5 +87,19 @@ impl Caller {
         } else {
             CallError::Malformed { detail: excerpt(&text) }
         }
+    }
+}
+
+/// Niceness of threads that run guests.
+const NICENESS: i32 = 5;
+
+/// Puts the calling thread behind those that do the host's own work: guests that compute all the time must not keep it from answering,
+/// from renewing its Lease first of all. On Linux this is about the thread alone, and there is no way back, which suits threads for calls.
+fn yield_to_the_host() {
+    thread_local!(static LOWERED: Cell<bool> = const { Cell::new(false) });
+    if !LOWERED.replace(true)
+        && let Err(error) = rustix::process::setpriority_process(None, NICENESS)
+    {
+        tracing::debug!(%error, "the priority of a thread for calls was not lowered");
     }
 }

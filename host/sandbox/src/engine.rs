@@ -1,7 +1,8 @@
 //! The engine: one configuration for all plugins, deterministic, with the pooling allocator where the address space allows it, the
 //! ticker behind the wall-clock limit, and the permits in front of the pool. No plugin is known here.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
@@ -53,6 +54,10 @@ impl Default for EngineSettings {
     }
 }
 
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+}
+
 /// The engine with what surrounds it. Shared by every module.
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
@@ -81,8 +86,7 @@ impl Runtime {
     /// The turns of one plugin: as many as there are processors, since calls do nothing but compute, and never all permits, so that a plugin
     /// whose calls do not end leaves instances to the others.
     pub(crate) fn turns(&self) -> Permits {
-        let processors = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
-        Permits::new(processors.min(self.calls / 2).max(1))
+        Permits::new(processors().min(self.calls.saturating_sub(1)).max(1))
     }
 
     /// Waits for one of the plugin's `turns` and then for the right to have an instance, at most for `timeout` in all.
@@ -173,25 +177,47 @@ fn start_ticker(engine: EngineWeak) -> Result<(), EngineError> {
         .map_err(EngineError::Ticker)
 }
 
-/// Counts what is free, instances or turns: an exhausted pool is an error, waiting for a turn is not.
+/// Counts what is free, instances or turns: an exhausted pool is an error, waiting for a turn is not. Who came first is first, or plugins
+/// with many calls would overtake those with one.
 pub(crate) struct Permits {
-    free: Mutex<u32>,
-    freed: Condvar,
+    state: Mutex<Queue>,
+    moved: Condvar,
+}
+
+struct Queue {
+    free: u32,
+    next: u64,
+    waiting: VecDeque<u64>,
 }
 
 impl Permits {
     fn new(free: u32) -> Self {
-        Self { free: Mutex::new(free), freed: Condvar::new() }
+        Self { state: Mutex::new(Queue { free, next: 0, waiting: VecDeque::new() }), moved: Condvar::new() }
     }
 
     fn acquire(&self, deadline: Instant) -> Option<Permit<'_>> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            let left = deadline.checked_duration_since(Instant::now())?;
-            (free, _) = self.freed.wait_timeout(free, left).unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.lock();
+        let ticket = queue.next;
+        queue.next += 1;
+        queue.waiting.push_back(ticket);
+        loop {
+            if queue.free > 0 && queue.waiting.front() == Some(&ticket) {
+                queue.waiting.pop_front();
+                queue.free -= 1;
+                self.moved.notify_all();
+                return Some(Permit(self));
+            }
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+                queue.waiting.retain(|waiting| *waiting != ticket);
+                self.moved.notify_all();
+                return None;
+            };
+            (queue, _) = self.moved.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner);
         }
-        *free -= 1;
-        Some(Permit(self))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,8 +226,8 @@ pub(crate) struct Permit<'a>(&'a Permits);
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        self.0.lock().free += 1;
+        self.0.moved.notify_all();
     }
 }
 
@@ -225,6 +251,36 @@ mod tests {
             assert!(waiting.join().unwrap());
         });
         assert!(permits.acquire(soon()).is_some());
+    }
+
+    #[test]
+    fn who_came_first_is_first_and_who_gave_up_holds_up_nobody() {
+        let permits = Permits::new(1);
+        let soon = || Instant::now() + Duration::from_secs(30);
+        let held = permits.acquire(soon()).unwrap();
+        let order = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let gives_up = scope.spawn(|| permits.acquire(Instant::now() + Duration::from_millis(50)).is_none());
+            while permits.lock().next < 2 {
+                std::thread::yield_now();
+            }
+            for number in 0..4_u64 {
+                scope.spawn({
+                    let (permits, order) = (&permits, &order);
+                    move || {
+                        let _permit = permits.acquire(soon()).unwrap();
+                        order.lock().unwrap().push(number);
+                    }
+                });
+                // One after the other, whether or not the first has given up by now.
+                while permits.lock().next < number + 3 {
+                    std::thread::yield_now();
+                }
+            }
+            assert!(gives_up.join().unwrap());
+            drop(held);
+        });
+        assert_eq!(order.into_inner().unwrap(), [0, 1, 2, 3]);
     }
 
     #[test]

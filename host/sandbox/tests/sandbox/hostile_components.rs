@@ -9,7 +9,7 @@ use crate::{POOLING, sandboxes};
 
 /// The reason why it cannot be loaded, or else why it cannot be asked what it is.
 fn reason(sandbox: &Sandbox, broken: Broken) -> String {
-    match sandbox.load(&TrustedComponent::local_file(broken.component()), CallLimits::default()) {
+    match sandbox.load(&TrustedComponent::local_file(broken.component()), crate::patient()) {
         Err(error) => error.reason().to_owned(),
         Ok(module) => module.describe().expect_err("a broken component").reason().to_owned(),
     }

@@ -64,3 +64,15 @@ fn more_calls_than_instances_wait_for_their_turn() {
         calls.into_iter().for_each(|call| call.join().unwrap());
     });
 }
+
+#[test]
+fn the_thread_of_a_call_yields_to_all_others() {
+    let niceness = || rustix::process::getpriority_process(None).unwrap();
+    let module = load(&POOLING, Puppet::default().component(), CallLimits::default());
+    let before = niceness();
+    let calling = std::thread::spawn(move || {
+        module.reconcile(&behaving("none")).unwrap().unwrap();
+        niceness()
+    });
+    assert_eq!((calling.join().unwrap(), niceness()), (5.max(before), before));
+}
