@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::world;
+use crate::{finish, world};
 
 /// Names the seed of an earlier run.
 const SEED_VARIABLE: &str = "BANHBAORING_SEED";
@@ -117,6 +117,7 @@ async fn an_operator_killed_while_it_applies_makes_nothing_twice() {
     .await
     .unwrap();
     sight.compare(&labelled(&team).await);
+    finish(&team, &operator).await;
 }
 
 /// Everything in the team's namespace that says it belongs to an owner.

@@ -8,7 +8,8 @@ mod outage;
 mod succession;
 
 use banhbaoring_testing::control_plane::Options;
-use banhbaoring_tests::World;
+use banhbaoring_tests::team::PATIENCE;
+use banhbaoring_tests::{Operator, Team, World};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// The platform of this binary, for one test at a time; started by the first that asks.
@@ -19,6 +20,12 @@ async fn world() -> WorldGuard {
         *guard = Some(World::start(Options::default()).await.expect("the platform"));
     }
     WorldGuard(guard)
+}
+
+/// Leaves the platform to the next test: without owners, and with a Lease that nobody has to wait for.
+async fn finish(team: &Team, operator: &Operator) {
+    team.kubectl.run(&["delete", "openbaoclusters", "--all", "--wait=false"]).await.expect("deleted");
+    assert!(operator.server().stop(PATIENCE).await, "it ends when it is asked to: {}", operator.server().log_tail());
 }
 
 struct WorldGuard(MutexGuard<'static, Option<World>>);

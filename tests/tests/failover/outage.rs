@@ -6,7 +6,7 @@ use banhbaoring_tests::team::{PATIENCE, cluster, condition, parts_of_one_node};
 use banhbaoring_tests::{FIRST_PARTY, Operator};
 use serde_json::json;
 
-use crate::world;
+use crate::{finish, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plugins_that_were_active_serve_on_after_a_restart_without_a_registry() {
@@ -56,5 +56,5 @@ async fn plugins_that_were_active_serve_on_after_a_restart_without_a_registry() 
         .await
         .unwrap();
     }
-    team.kubectl.run(&["delete", "openbaoclusters", "--all"]).await.unwrap();
+    finish(&team, &operator).await;
 }

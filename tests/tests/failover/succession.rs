@@ -6,7 +6,7 @@ use banhbaoring_tests::team::{PATIENCE, cluster, parts_of_one_node};
 use banhbaoring_tests::{Operator, Team};
 use serde_json::{Value, json};
 
-use crate::world;
+use crate::{finish, world};
 
 /// The spec of the Lease.
 async fn lease(team: &Team, namespace: &str) -> Value {
@@ -84,7 +84,7 @@ async fn a_standby_takes_over_from_a_leader_that_is_killed_and_from_one_that_is_
     assert_eq!(at_last["holderIdentity"], "first");
     assert!(at_last["leaseTransitions"].as_i64() > after_kill["leaseTransitions"].as_i64(), "{at_last} after {after_kill}");
     serves(&team, "under-first-again").await;
-    team.kubectl.run(&["delete", "openbaoclusters", "--all"]).await.unwrap();
+    finish(&team, &first).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,5 +115,5 @@ async fn a_leader_that_hangs_loses_the_lead_and_does_nothing_when_it_wakes_up() 
     assert_eq!(lease(&team, &host).await["holderIdentity"], "waiting");
     assert!(leads(&second).await);
     serves(&team, "b").await;
-    team.kubectl.run(&["delete", "openbaoclusters", "--all"]).await.unwrap();
+    finish(&team, &second).await;
 }
