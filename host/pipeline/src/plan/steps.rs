@@ -293,7 +293,7 @@ fn lost(component: &str, reference: ObjectReference) -> PlanProblem {
         reason: "IdentityLost",
         message: format!(
             "Secret {name} was made once and is gone or was replaced; it is not made anew, because what depends on it would be lost \
-             silently. Put the original back (kubectl apply) and name it in the spec as the Secret to restore from"
+             silently. Put a copy of the original back under another name and name that in the spec as the Secret to restore from"
         ),
     }
 }
