@@ -92,6 +92,15 @@ pub const GO_MODULES: &[GoModule] = &[
         usual_seconds: 70,
     },
     GoModule {
+        folder: "helm",
+        about: "helm 4.3.1",
+        binaries: &[binary("helm", "helm.sh/helm/v4/cmd/helm")],
+        ldflags: "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1",
+        environment: &[("CGO_ENABLED", "0")],
+        packages: &[],
+        usual_seconds: 180,
+    },
+    GoModule {
         folder: "k8s",
         about: "kube-apiserver, kube-controller-manager, kubectl",
         binaries: &[
