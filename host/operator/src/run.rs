@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::active::ActivePlugins;
+use crate::definitions;
 use crate::health::{self, Health};
 use crate::leader::{Election, LeaderError};
 use crate::lifecycle::{Lifecycle, LifecycleOptions};
@@ -109,6 +110,10 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     let server = tokio::spawn(health::serve(listener, metrics.clone(), health.clone(), stop.clone()));
 
+    tokio::select! {
+        () = definitions::keep(host.clone()) => {}
+        () = stop.cancelled() => {}
+    }
     let (leading, leads) = watch::channel(false);
     let (loaded, mut is_loaded) = watch::channel(false);
     let lifecycle = tokio::spawn(Lifecycle::run(
