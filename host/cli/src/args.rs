@@ -232,6 +232,9 @@ pub(crate) enum PluginCommand {
         /// Public key to demand in `-o manifests`.
         #[arg(long)]
         key: Option<PathBuf>,
+        /// Where a local file will be found once it is published, for `-o manifests`: `oci://registry/repository:tag`.
+        #[arg(long, value_name = "REFERENCE")]
+        published_as: Option<String>,
         /// Registry access.
         #[command(flatten)]
         registry: RegistryArgs,

@@ -21,9 +21,11 @@ pub(super) async fn run(
     format: InspectFormat,
     account_namespace: &str,
     key: Option<&Path>,
+    published_as: Option<&str>,
     registry: &RegistryArgs,
 ) -> Result<ExitCode, CliError> {
-    let (component, published) = component(reference, key, registry).await?;
+    let (component, found) = component(reference, key, registry).await?;
+    let published = published_as.map(str::parse).transpose()?.or(found);
     let module = sources::module(&Sandbox::new(EngineSettings::default(), None)?, reference, &component)?;
     let descriptor = module.describe().map_err(|source| CliError::Call { place: reference.to_owned(), source })?;
     let text = match format {
@@ -32,7 +34,10 @@ pub(super) async fn run(
             .map_err(|error| CliError::Content { place: reference.to_owned(), detail: error.to_string() })?,
         InspectFormat::Manifests => {
             let source = published.ok_or_else(|| {
-                CliError::Refused("-o manifests is about a published plugin: name it as oci://registry/repository:tag".to_owned())
+                CliError::Refused(
+                    "-o manifests is about a published plugin: name it as oci://registry/repository:tag, or say with --published-as what it will be"
+                        .to_owned(),
+                )
             })?;
             manifests(&descriptor, &source, account_namespace, key, registry.insecure)?
         }
@@ -46,7 +51,7 @@ async fn component(
     reference: &str,
     key: Option<&Path>,
     registry: &RegistryArgs,
-) -> Result<(TrustedComponent, Option<(Reference, String)>), CliError> {
+) -> Result<(TrustedComponent, Option<Reference>), CliError> {
     if !reference.starts_with("oci://") {
         return Ok((sources::local(Path::new(reference))?, None));
     }
@@ -59,7 +64,7 @@ async fn component(
     };
     let requirement = Requirement { name: "command line".to_owned(), authorities, mode };
     let component = Artifact::fetch(&source, &digest, Limits::default()).await?.verify(&[requirement]).await?.pull().await?;
-    Ok((TrustedComponent::local_file(component.bytes().to_vec()), Some((parsed, digest.to_string()))))
+    Ok((TrustedComponent::local_file(component.bytes().to_vec()), Some(parsed)))
 }
 
 fn describe(descriptor: &Descriptor, size: usize, exports: &[String]) -> String {
@@ -106,7 +111,7 @@ fn kind_name(crd: &Json) -> String {
 /// Account, roles and Plugin: what a platform team reads, trims and applies.
 fn manifests(
     descriptor: &Descriptor,
-    (reference, digest): &(Reference, String),
+    reference: &Reference,
     namespace: &str,
     key: Option<&Path>,
     insecure: bool,
@@ -120,7 +125,7 @@ fn manifests(
         verify["authorities"] = json!([{"name": "release", "key": {"data": data}}]);
     }
     let version = match &reference.selector {
-        Selector::Digest(_) => json!({"digest": digest}),
+        Selector::Digest(digest) => json!({"digest": digest.to_string()}),
         Selector::Range(range) => json!({"semver": range.to_string()}),
         Selector::Tag(tag) => json!({"tag": tag.to_string()}),
     };
@@ -153,13 +158,14 @@ fn manifests(
 
 /// What the account needs so that the grants can be used: the same resources, its kinds, and what roles that it makes may contain.
 fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
+    let watches = descriptor.kinds.iter().any(|kind| kind.observation == Observation::Watch);
     let mut rules: Vec<PolicyRule> = grants
         .resources
         .iter()
         .map(|grant| PolicyRule {
             api_groups: grant.api_groups.clone(),
             resources: grant.resources.clone(),
-            verbs: with_apply(&grant.verbs),
+            verbs: needed(grant, watches),
             resource_names: Vec::new(),
         })
         .collect();
@@ -181,11 +187,12 @@ fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
     rules
 }
 
-/// The host creates by server-side apply, which RBAC counts as `create` and `patch`.
-fn with_apply(verbs: &[String]) -> Vec<String> {
-    let mut verbs = verbs.to_vec();
-    if verbs.iter().any(|verb| verb == "create") && !verbs.iter().any(|verb| verb == "patch") {
-        verbs.push("patch".to_owned());
-    }
-    verbs
+/// The verbs of a grant, and those that the host needs to make use of it: it creates by server-side apply, which RBAC counts as `create` and
+/// `patch`, and children of a watched kind are watched. Secrets never are: whoever may watch them may read them all.
+fn needed(grant: &ResourceGrant, watches: bool) -> Vec<String> {
+    let has = |wanted: &str| grant.verbs.iter().any(|verb| verb == wanted || verb == "*");
+    let watched = watches && has("get") && grant.relation == Relation::Owned && !grant.resources.iter().any(|name| name == "secrets");
+    let implied = [("patch", has("create")), ("list", watched), ("watch", watched)];
+    let missing = implied.into_iter().filter(|(verb, needed)| *needed && !has(verb)).map(|(verb, _)| verb.to_owned());
+    grant.verbs.iter().cloned().chain(missing).collect()
 }

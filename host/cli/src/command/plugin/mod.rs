@@ -17,8 +17,8 @@ pub(super) async fn run(command: PluginCommand) -> Result<ExitCode, CliError> {
             publish::sign(&reference, key.as_deref(), generate_key.as_deref(), &registry).await
         }
         PluginCommand::Verify { reference, key, registry } => publish::verify(&reference, &key, &registry).await,
-        PluginCommand::Inspect { reference, output, account_namespace, key, registry } => {
-            inspect::run(&reference, output, &account_namespace, key.as_deref(), &registry).await
+        PluginCommand::Inspect { reference, output, account_namespace, key, published_as, registry } => {
+            inspect::run(&reference, output, &account_namespace, key.as_deref(), published_as.as_deref(), &registry).await
         }
         PluginCommand::Pull { reference, output, key, allow_unsigned, registry } => {
             publish::pull(&reference, &output, key.as_deref(), allow_unsigned, &registry).await
