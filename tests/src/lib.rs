@@ -4,6 +4,7 @@
 //! pushed and signed with it, and their installation. What asserts something is a test, not this library.
 
 mod binary;
+pub mod helm;
 pub mod installation;
 pub mod objects;
 pub mod operator;
@@ -15,6 +16,7 @@ pub mod team;
 pub mod world;
 
 pub use binary::{Banhbaoring, Output};
+pub use helm::Helm;
 pub use installation::Installation;
 pub use operator::Operator;
 pub use publisher::Publisher;

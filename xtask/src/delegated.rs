@@ -46,6 +46,14 @@ pub(crate) fn crds(check: bool) -> Result<()> {
     program("crds", if check { &["--check"] } else { &[] })
 }
 
+/// `cargo xtask chart`: needs the components and the command line, which say what each plugin asks for.
+///
+/// # Errors
+/// With `check`: some are stale.
+pub(crate) fn chart(check: bool) -> Result<()> {
+    program("chart", if check { &["--check"] } else { &[] })
+}
+
 fn program(name: &str, arguments: &[&str]) -> Result<()> {
     let mut command = cargo::command();
     command.args(["run", "--quiet", "--package", "banhbaoring-tests", "--bin", name]);

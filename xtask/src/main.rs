@@ -52,6 +52,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write what the Helm chart has from plugins and definitions, and the manifest rendered from it; after `plugins` and `cargo build`.
+    Chart {
+        /// Only say which are stale.
+        #[arg(long)]
+        check: bool,
+    },
     /// Check and test everything: tools, format, lints, plugins, all tests.
     Test {
         /// Handed to `cargo test`.
@@ -67,6 +73,7 @@ fn main() -> ExitCode {
         Command::Demo => delegated::demo(),
         Command::Bench { arguments } => delegated::bench(&arguments),
         Command::Crds { check } => delegated::crds(check),
+        Command::Chart { check } => delegated::chart(check),
         Command::Test { arguments } => test::run(&arguments),
     };
     match result {

@@ -32,6 +32,7 @@ fn stages(times: &mut Times, arguments: &[String]) -> Result<()> {
     times.stage("generated files", || delegated::crds(true))?;
     times.stage("plugins", || plugins::run(&[], None))?;
     times.stage("binary", || shown(cargo::command().args(["build", "--package", "banhbaoring-cli"])))?;
+    times.stage("chart", || delegated::chart(true))?;
     // Builds the control plane's program too, with the same features as the tests, so nothing is compiled twice.
     times.stage("compile", || shown(cargo::command().args(["test", "--workspace", "--no-run"])))?;
     let plane = times.stage("control plane", ControlPlane::start)?;
