@@ -30,7 +30,15 @@ impl World {
     /// # Errors
     /// Something does not come up, or was not built.
     pub async fn start(options: control_plane::Options) -> Result<Self> {
-        let (cluster, publisher) = tokio::try_join!(async { Ok(ControlPlane::start(options).await?) }, Publisher::start())?;
+        Self::on(ControlPlane::start(options).await?).await
+    }
+
+    /// The same on servers that run.
+    ///
+    /// # Errors
+    /// The registry does not come up, or something was not built.
+    pub async fn on(cluster: ControlPlane) -> Result<Self> {
+        let publisher = Publisher::start().await?;
         let installation = Installation::new(&cluster, "banhbaoring-system").await?;
         let (first, others) = FIRST_PARTY.split_at(1);
         // The first signature makes the key that the others are signed with.

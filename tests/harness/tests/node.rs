@@ -47,10 +47,13 @@ impl Seen {
     fn traces(&self) -> Traces {
         let group = format!("banhbaoring-node-{}", self.number);
         let groups = cgroups::hierarchies().expect("hierarchies").into_iter().map(|hierarchy| hierarchy.join(&group));
+        let groups: BTreeSet<_> = groups.filter(|group| group.exists()).collect();
+        // Pods have process namespaces of their own; their groups are in those of the node.
+        let of_pods = groups.iter().flat_map(|group| processes_of(group));
         Traces {
-            processes: processes_in(&self.namespace),
+            processes: processes_in(&self.namespace).into_iter().chain(of_pods).map(|pid| name_of(&pid)).collect(),
             link: Path::new(&format!("/sys/class/net/bbr-node-{}", self.number)).exists(),
-            groups: groups.filter(|group| group.exists()).collect(),
+            groups,
         }
     }
 
@@ -64,10 +67,20 @@ impl Seen {
     }
 }
 
-fn processes_in(namespace: &Path) -> BTreeSet<String> {
+fn processes_in(namespace: &Path) -> Vec<String> {
     let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     let inside = entries.filter(|entry| fs::read_link(entry.path().join("ns/pid")).is_ok_and(|found| found == namespace));
-    inside.map(|entry| fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim().to_owned()).collect()
+    inside.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn processes_of(group: &Path) -> Vec<String> {
+    let below = fs::read_dir(group).into_iter().flatten().filter_map(Result::ok).filter(|entry| entry.path().is_dir());
+    let own = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    own.lines().map(str::to_owned).chain(below.flat_map(|entry| processes_of(&entry.path()))).collect()
+}
+
+fn name_of(pid: &str) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
 /// What belongs to the whole machine and no node may change.
@@ -168,6 +181,7 @@ async fn a_node_changes_nothing_of_the_machine_and_is_gone_after_stop() {
     until_phase(&kubectl, "still-there", "Running").await;
 
     let running = seen.traces();
+    let of_pods: Vec<_> = running.groups.iter().flat_map(|group| processes_of(group)).collect();
     for wanted in ["etcd", "kube-apiserver", "kubelet", "containerd", "coredns", "probe"] {
         assert!(running.processes.contains(wanted), "{wanted} is expected in {running:?}");
     }
@@ -176,6 +190,9 @@ async fn a_node_changes_nothing_of_the_machine_and_is_gone_after_stop() {
 
     node.stop().expect("nothing left");
     seen.until_nothing_is_left().await;
+    for pid in of_pods {
+        until_gone(pid.parse().expect("a number"), PATIENCE).await.expect("a process of a pod is gone");
+    }
     until_gone(keeper, PATIENCE).await.expect("the keeper is gone");
     assert_eq!(before, Machine::look(), "after it ran");
     assert!(!folder.exists(), "{} is left", folder.display());
