@@ -5,6 +5,7 @@ use std::time::Duration;
 use banhbaoring_hostile::{BEHAVIOURS, Broken};
 use banhbaoring_testing::wait;
 use banhbaoring_tests::objects;
+use futures::future::join_all;
 use serde_json::json;
 
 use crate::crowd::Crowd;
@@ -75,7 +76,7 @@ async fn while_plugins_loop_and_bloat_others_are_obeyed_and_the_operator_does_no
     let villain = Villain::active("provoked").await;
     let mut owners = Vec::new();
     // Loops in the majority: they hold every processor for as long as they are let.
-    for behaviour in TABLE.iter().map(|row| row.0).chain(["loop"; 16]) {
+    for behaviour in TABLE.iter().map(|row| row.0).chain(["loop"; 8]) {
         let name = format!("{behaviour}-{}", owners.len());
         villain.asks(&name, &json!({ "behaviour": behaviour })).await;
         owners.push(name);
@@ -88,20 +89,45 @@ async fn while_plugins_loop_and_bloat_others_are_obeyed_and_the_operator_does_no
     let begun = resident();
     let quietly = async {
         // What allocators and pools take once is taken in the first rounds.
-        until_reconciled(&villain, 200.0).await;
+        until_reconciled(&villain, 100.0).await;
         let warm = resident();
-        for _ in 0..5 {
+        for _ in 0..3 {
             crowd.is_obeyed().await;
         }
-        until_reconciled(&villain, 400.0).await;
+        until_reconciled(&villain, 200.0).await;
         (warm, resident())
     };
     let (warm, ended) = tokio::select! {
         () = provoke(&villain, &owners) => unreachable!("it does not end"),
         resident = quietly => resident,
     };
-    println!("operator: {begun} MiB resident, {warm} MiB after 200 and {ended} MiB after 600 hostile reconciles or more");
+    println!("operator: {begun} MiB resident, {warm} MiB after 100 and {ended} MiB after 300 hostile reconciles or more");
     assert!(ended < warm + 64, "{warm} MiB, then {ended} MiB");
+    crowd.has_not_noticed().await;
+}
+
+/// More loops at the same time than the sandbox has instances: those of one plugin must not use up the turns of others.
+#[tokio::test]
+async fn while_many_plugins_loop_at_once_others_are_obeyed() {
+    let crowd = Crowd::shared().await;
+    let villains = join_all(["swarm-a", "swarm-b", "swarm-c", "swarm-d", "swarm-e"].map(Villain::active)).await;
+    let owners: Vec<String> = (0..8).map(|number| format!("loop-{number}")).collect();
+    for villain in &villains {
+        for owner in &owners {
+            villain.asks(owner, &json!({"behaviour": "loop"})).await;
+        }
+    }
+    let obeyed = async {
+        until_reconciled(&villains[0], 50.0).await;
+        for _ in 0..3 {
+            crowd.is_obeyed().await;
+        }
+        until_reconciled(&villains[0], 50.0).await;
+    };
+    tokio::select! {
+        _ = join_all(villains.iter().map(|villain| provoke(villain, &owners))) => unreachable!("it does not end"),
+        () = obeyed => {}
+    }
     crowd.has_not_noticed().await;
 }
 
