@@ -46,9 +46,11 @@ pub fn parts_of_one_node(name: &str) -> BTreeSet<String> {
     let named = [
         ("ConfigMap", "-ca"),
         ("ConfigMap", "-config"),
+        ("ConfigMap", "-init"),
         ("NetworkPolicy", "-network-policy"),
         ("Role", ""),
         ("RoleBinding", ""),
+        ("Secret", "-admin"),
         ("Secret", "-tls-ca"),
         ("Secret", "-tls-server"),
         ("Secret", "-unseal-key"),

@@ -56,7 +56,25 @@ impl Bao {
     /// [`crate::Error::Tool`] when it was not built.
     pub fn start(config: &Path, options: Options) -> Result<Self> {
         let scratch = Scratch::new("bao")?;
-        let mut launch = Launch::tool("bao", scratch.path())?.args(["server".to_owned(), format!("-config={}", config.display())]);
+        let launch = Launch::tool("bao", scratch.path())?.args(["server".to_owned(), format!("-config={}", config.display())]);
+        Self::launched(launch, scratch, options)
+    }
+
+    /// Starts a container's command, in which `bao` is found by its name.
+    ///
+    /// # Errors
+    /// [`crate::Error::Tool`] when it was not built; [`crate::Error::Pod`] when there is no command.
+    pub fn run(command: &[String], options: Options) -> Result<Self> {
+        let Some((program, arguments)) = command.split_first() else {
+            return Err(crate::Error::Pod { reason: "the container has no command".to_owned() });
+        };
+        let scratch = Scratch::new("bao")?;
+        let folder = crate::tools::find("bao")?.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let launch = Launch::program("bao", program.into(), scratch.path()).args(arguments).env("PATH", format!("{folder}:/usr/bin:/bin"));
+        Self::launched(launch, scratch, options)
+    }
+
+    fn launched(mut launch: Launch, scratch: Scratch, options: Options) -> Result<Self> {
         for (name, value) in options.environment {
             launch = launch.env(name, value);
         }

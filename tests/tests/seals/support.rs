@@ -44,7 +44,9 @@ pub(crate) fn secret(name: &str, values: &Value) -> Value {
 /// Applies an owner with the Secrets that it names, and waits until the first pod of it could start.
 pub(crate) async fn pod(team: &Team, owner: &Value, secrets: &[Value]) -> Pod {
     let name = owner["metadata"]["name"].as_str().unwrap();
-    team.apply(&[secrets, std::slice::from_ref(owner)].concat()).await.unwrap();
+    let mut owner = owner.clone();
+    owner["spec"]["initialization"] = json!({"mode": "Manual"});
+    team.apply(&[secrets, std::slice::from_ref(&owner)].concat()).await.unwrap();
     let made = wait::until(PATIENCE, format!("all that the first pod of {name} mounts"), async || {
         let set = team.get(&format!("statefulset/{name}")).await;
         let set = match set {

@@ -213,7 +213,11 @@ async fn a_private_value_is_never_published() {
 #[tokio::test]
 async fn a_value_that_was_brought_is_not_public_because_a_generator_would_make_it_so() {
     let fixture = Fixture::new("secret").await;
-    fixture.kubectl.run(&["create", "secret", "generic", "backup", "--from-literal=key=k", "--from-literal=password=hunter2"]).await.unwrap();
+    fixture
+        .kubectl
+        .run(&["create", "secret", "generic", "backup", "--from-literal=key=k", "--from-literal=password=hunter2"])
+        .await
+        .unwrap();
     let mut leaky = secret("pair", SecretClass::Identity, &[("key", "key-pair", json!({"algorithm": "ed25519", "publicKey": "password"}))]);
     leaky.restore_from = Some("backup".into());
     leaky.publish = vec![Publication { key: "password".into(), config_map: "trust".into(), config_map_key: "password".into() }];

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::initialization::InitializationSpec;
 use crate::network::{NetworkPolicySpec, PublicServiceSpec};
 use crate::pod::{PodSpec, ServiceAccountSpec};
 use crate::server::{AuditDevice, ListenerSpec, LogFormat, LogLevel, RaftSpec, TelemetrySpec};
@@ -84,6 +85,10 @@ pub struct OpenBaoClusterSpec {
     /// Who unseals the nodes. Absent: a key that is made and kept in a Secret.
     #[serde(default)]
     pub unseal: UnsealSpec,
+
+    /// How the store is initialised the first time.
+    #[serde(default, skip_serializing_if = "InitializationSpec::is_empty")]
+    pub initialization: InitializationSpec,
 
     /// Certificates.
     #[serde(default)]

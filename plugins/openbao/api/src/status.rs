@@ -40,6 +40,9 @@ pub struct OpenBaoClusterStatus {
     /// The cluster is initialised; absent while no node has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialized: Option<bool>,
+    /// The Secret with the first password of the user `admin`, where the first node initialises the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_secret: Option<String>,
     /// A node is sealed; absent while no node has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<bool>,

@@ -78,6 +78,16 @@ impl Cluster<'_> {
         format!("{}-config", self.name)
     }
 
+    /// ConfigMap with what the first node does to initialise the store.
+    pub fn init_config_map(&self) -> String {
+        format!("{}-init", self.name)
+    }
+
+    /// Secret with the first password of the user `admin`.
+    pub fn admin_secret(&self) -> String {
+        format!("{}-admin", self.name)
+    }
+
     /// ConfigMap with the authority's certificate.
     pub fn ca_config_map(&self) -> String {
         format!("{}-ca", self.name)

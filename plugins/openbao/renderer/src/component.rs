@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::live::{self, Live};
 use crate::plugin_config::PluginConfig;
 use crate::version::ServerVersion;
-use crate::{config, objects, report, secrets};
+use crate::{config, initialization, objects, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -72,6 +72,7 @@ impl Component for OpenBao {
             config: &plugin_config,
         };
         cluster.check()?;
+        let by_itself = initialization::is_by_itself(&cluster)?;
         let live = Live::read(cx, &cluster)?;
         let config = config::render(&cluster)?;
 
@@ -79,6 +80,10 @@ impl Component for OpenBao {
             .secret(secrets::authority(&cluster))
             .secret(secrets::server(&cluster))
             .objects(objects::render(&cluster, &config, &live)?);
+        // Whoever deletes the first password once the store is initialised meant it: it is not made again, and nothing waits for it.
+        let wants_admin = !live.was_initialized() || cx.child("Secret", &cluster.admin_secret()).is_some();
+        let admin = Some(cluster).filter(|_| wants_admin && by_itself).map(|cluster| initialization::admin(&cluster));
+        let response = admin.into_iter().fold(response, Response::secret);
         let response = live::needs(&cluster).into_iter().fold(response, Response::need);
         Ok(report::tell(response, &cluster, &live, cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider)))
     }

@@ -16,6 +16,7 @@ pub mod component;
 pub mod config;
 pub mod digest;
 pub mod hcl;
+pub mod initialization;
 pub mod live;
 pub mod objects;
 pub mod permissions;

@@ -44,6 +44,15 @@ pub struct Live {
     /// The pods that are there, by ordinal.
     pub nodes: Vec<NodeStatus>,
     claims: BTreeMap<String, String>,
+    /// What was told before: labels go with their pods.
+    told_initialized: bool,
+}
+
+/// What this component wrote into the status.
+#[derive(Debug, Default, serde::Deserialize)]
+struct Told {
+    #[serde(default)]
+    initialized: Option<bool>,
 }
 
 impl Live {
@@ -58,7 +67,8 @@ impl Live {
             }
         }
         let certificate = cx.child("Certificate", &cluster.edge_certificate()).cloned();
-        Ok(Self { stateful_set, certificate, nodes, claims })
+        let told_initialized = cx.previous::<Told>().and_then(|told| told.initialized) == Some(true);
+        Ok(Self { stateful_set, certificate, nodes, claims, told_initialized })
     }
 
     /// Size in the template of a claim that is there.
@@ -81,6 +91,16 @@ impl Live {
         let mut told = self.nodes.iter().filter_map(|node| node.initialized).peekable();
         told.peek()?;
         Some(told.any(|initialized| initialized))
+    }
+
+    /// The store is initialised, or was: what was told once is not forgotten with the pods.
+    pub fn was_initialized(&self) -> bool {
+        self.told_initialized || self.initialized() == Some(true)
+    }
+
+    /// The store was initialised, and all nodes that tell say that it is not: their volumes are not those of before.
+    pub fn has_lost_data(&self) -> bool {
+        self.told_initialized && self.initialized() == Some(false)
     }
 
     /// A node that told is sealed.

@@ -8,6 +8,7 @@ use banhbaoring_sdk::{ConditionStatus, Response};
 use serde_json::json;
 
 use crate::cluster::{API_PORT, Cluster};
+use crate::initialization::is_by_itself;
 use crate::live::Live;
 
 /// The certificates are there.
@@ -20,6 +21,9 @@ pub const STORAGE_SIZED: &str = "StorageSized";
 pub const INITIALIZED: &str = "Initialized";
 /// No node is sealed.
 pub const UNSEALED: &str = "Unsealed";
+
+/// Reason where an initialised store is gone.
+const DATA_LOST: &str = "DataLost";
 
 /// All condition types, as they are declared.
 pub const CONDITION_TYPES: [&str; 5] = [TLS_READY, UNSEAL_CONFIGURED, STORAGE_SIZED, INITIALIZED, UNSEALED];
@@ -52,8 +56,9 @@ pub fn tell(response: Response, cluster: &Cluster, live: &Live, provider: &str) 
             "nodes": nodes,
             "readyNodes": live.ready_nodes(),
             "leader": live.leader(),
-            "initialized": live.initialized(),
+            "initialized": if live.was_initialized() { Some(true) } else { live.initialized() },
             "sealed": live.sealed(),
+            "adminSecret": is_by_itself(cluster).unwrap_or(false).then(|| cluster.admin_secret()),
             "members": live.nodes,
             "endpoints": endpoints,
         }))
@@ -73,20 +78,36 @@ fn state(cluster: &Cluster, live: &Live) -> (State, String, String) {
             if child.reason.is_empty() { "NodesStarting" } else { &child.reason },
             format!("{} of {} nodes are ready; {}", live.ready_nodes(), cluster.spec.replicas, child.message),
         ),
+        _ if live.has_lost_data() => told(State::Failed, DATA_LOST, data_lost(cluster)),
         // Pods that have told nothing leave the word to the StatefulSet: a platform may keep the labels from them.
-        ReadinessState::Ready if live.initialized() == Some(false) => told(
-            State::Progressing,
-            "WaitingForInitialization",
-            format!(
-                "all nodes run and wait to be initialised: POST /v1/sys/init at https://{}.{}.svc:{API_PORT}",
-                cluster.name, cluster.namespace
-            ),
-        ),
+        ReadinessState::Ready if live.initialized() == Some(false) => {
+            told(State::Progressing, "WaitingForInitialization", format!("all nodes run; {}", waits_for(cluster)))
+        }
         ReadinessState::Ready if live.sealed() == Some(true) => {
             told(State::Progressing, "NodesSealed", format!("sealed: {}", names_of_sealed(live).join(", ")))
         }
         ReadinessState::Ready => told(State::Ready, "Ready", format!("{0} of {0} nodes are ready", cluster.spec.replicas)),
     }
+}
+
+/// Who has to do something before the store is initialised.
+fn waits_for(cluster: &Cluster) -> String {
+    if is_by_itself(cluster).unwrap_or(false) {
+        format!("{} initialises the store by itself; where it does not, its log says why", cluster.pod(0))
+    } else {
+        format!(
+            "POST /v1/sys/init once at https://{}.{}.svc:{API_PORT}, and keep what it answers: it is the only root token",
+            cluster.name, cluster.namespace
+        )
+    }
+}
+
+fn data_lost(cluster: &Cluster) -> String {
+    format!(
+        "the store was initialised before, and now no node knows of it: the volumes data-{0}-… are not those of before. Nothing is initialised \
+         again, because that would hide the loss. Bring the volumes back; or delete the cluster and restore a snapshot into a new one",
+        cluster.name
+    )
 }
 
 fn conditions(response: Response, cluster: &Cluster, live: &Live, provider: &str) -> Response {
@@ -104,11 +125,11 @@ fn conditions(response: Response, cluster: &Cluster, live: &Live, provider: &str
     let response = response.condition(TLS_READY, status, reason, message);
     let response = storage(response, cluster, live);
     let response = match live.initialized() {
+        None if live.was_initialized() => response.condition(INITIALIZED, true, "Initialized", "a node told so before"),
         None => response.condition(INITIALIZED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
+        _ if live.has_lost_data() => response.condition(INITIALIZED, false, DATA_LOST, data_lost(cluster)),
         Some(true) => response.condition(INITIALIZED, true, "Initialized", "a node tells that it is initialised"),
-        Some(false) => {
-            response.condition(INITIALIZED, false, "WaitingForInitialization", "POST /v1/sys/init once, and keep what it answers")
-        }
+        Some(false) => response.condition(INITIALIZED, false, "WaitingForInitialization", waits_for(cluster)),
     };
     match live.sealed() {
         None => response.condition(UNSEALED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),

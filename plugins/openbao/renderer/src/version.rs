@@ -18,6 +18,8 @@ pub enum Feature {
     DeclarativeAudit,
     /// `seal "static"`.
     StaticSeal,
+    /// `initialize` blocks.
+    SelfInitialization,
     /// `plugin "kms"` blocks beside the seal.
     KmsPlugin,
     /// `tls_auto_reload` of a listener.
@@ -74,7 +76,7 @@ impl ServerVersion {
 impl Feature {
     fn since(self) -> ServerVersion {
         let minor = match self {
-            Self::DeclarativeAudit | Self::StaticSeal => 4,
+            Self::DeclarativeAudit | Self::StaticSeal | Self::SelfInitialization => 4,
             Self::KmsPlugin => 6,
             Self::TlsAutoReload => 7,
         };
@@ -93,6 +95,7 @@ impl fmt::Display for Feature {
         f.write_str(match self {
             Self::DeclarativeAudit => "an audit device in the configuration",
             Self::StaticSeal => "the static seal",
+            Self::SelfInitialization => "a node that initialises itself",
             Self::KmsPlugin => "a seal from a plugin",
             Self::TlsAutoReload => "the reload of certificates",
         })
@@ -113,6 +116,7 @@ mod tests {
         for (feature, lacks, has) in [
             (Feature::DeclarativeAudit, "2.3.9", "2.4.0"),
             (Feature::StaticSeal, "2.3.2", "2.4.0-beta20250825"),
+            (Feature::SelfInitialization, "2.3.2", "2.4.0"),
             (Feature::KmsPlugin, "2.5.3", "2.6.0"),
             (Feature::TlsAutoReload, "2.6.2", "2.7.0"),
         ] {

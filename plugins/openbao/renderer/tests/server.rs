@@ -14,8 +14,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{container, objects, rendered, template};
+use support::{container, objects, owner, render, rendered, request, seals, template};
 
+const PASSWORD: &str = "only-for-this-test";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A node with the certificate that the rendered Secret asks for, and an unseal key.
@@ -31,6 +32,7 @@ fn node(response: &Response, authority: &Authority, key: [u8; 32], ordinal: usiz
         // Of the owner who brings a certificate of their own.
         json!({"kind": "Secret", "metadata": {"name": "mine"}, "stringData": files}),
         json!({"kind": "Secret", "metadata": {"name": "prod-unseal-key"}, "data": {"key": STANDARD.encode(key)}}),
+        json!({"kind": "Secret", "metadata": {"name": "prod-admin"}, "stringData": {"username": "admin", "password": PASSWORD}}),
     ];
     there.extend(objects(response).into_iter().filter(|object| object["kind"] == "ConfigMap"));
     Pod::new(&template(response)["spec"], &format!("prod-{ordinal}"), "bao", &there).unwrap()
@@ -56,7 +58,7 @@ async fn status(bao: &Bao, path: &str) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_with_the_static_seal_is_initialised_and_comes_back_unsealed_by_itself() {
-    let response = rendered("replicas: 1");
+    let response = rendered("{replicas: 1, initialization: {mode: Manual}}");
     let node = node(&response, &authority(), [7; 32], 0);
     let bao = node.start(&node.address(), &[]).unwrap();
     bao.until_answering(PATIENCE).await.unwrap();
@@ -82,9 +84,108 @@ async fn a_node_with_the_static_seal_is_initialised_and_comes_back_unsealed_by_i
     assert_eq!(kept["data"]["a"], "b");
 }
 
+async fn until_voters(bao: &Bao, token: &str, wanted: &[&str]) {
+    wait::until(PATIENCE, format!("the voters {wanted:?}"), async || {
+        let answer = bao.succeed(Method::GET, "/v1/sys/storage/raft/configuration", Some(token), None).await;
+        let servers = answer.map_err(|error| error.to_string())?["data"]["config"]["servers"].as_array().cloned().unwrap_or_default();
+        let voters = servers.iter().filter(|server| server["voter"] == true);
+        let mut voters: Vec<_> = voters.map(|server| server["node_id"].as_str().unwrap_or_default()).collect();
+        voters.sort_unstable();
+        if voters == wanted { Ok(()) } else { Err(format!("{servers:?}")) }
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bao.server().log_tail()));
+}
+
+/// A token of the user `admin`, once the first node has made it.
+async fn admin(bao: &Bao) -> String {
+    let body = json!({"password": PASSWORD});
+    let logged_in = wait::until(PATIENCE, "the user admin", async || {
+        let answer =
+            bao.succeed(Method::POST, "/v1/auth/userpass/login/admin", None, Some(&body)).await.map_err(|error| error.to_string())?;
+        answer["auth"]["client_token"].as_str().map(str::to_owned).ok_or_else(|| answer.to_string())
+    });
+    logged_in.await.unwrap_or_else(|error| panic!("{error}\n{}", bao.server().log_tail()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_node_initialises_the_store_and_no_root_token_is_left() {
+    let spec = "
+        replicas: 1
+        initialization:
+          requests:
+          - {name: fails, path: sys/no-such-thing, allowFailure: true, data: {a: 1}}
+          - name: kv
+            path: sys/mounts/kept
+            data: {type: kv, description: 'a ${x} $${y} \"quoted\" \\', config: {audit_non_hmac_request_keys: [a, b]}}
+        ";
+    let response = rendered(spec);
+    let node = node(&response, &authority(), [5; 32], 0);
+    let bao = node.start(&node.address(), &[]).unwrap();
+    bao.until_answering(PATIENCE).await.unwrap();
+    let token = admin(&bao).await;
+    let token = Some(token.as_str());
+    wait::until(PATIENCE, "the mount of the last request and no token of root", async || {
+        let found = bao.succeed(Method::GET, "/v1/sys/mounts/kept", token, None).await.map_err(|error| error.to_string())?;
+        if found["data"]["description"] != "a ${x} $${y} \"quoted\" \\" {
+            return Err(found.to_string());
+        }
+        let list = Method::from_bytes(b"LIST").unwrap();
+        let accessors = bao.succeed(list, "/v1/auth/token/accessors", token, None).await.map_err(|error| error.to_string())?;
+        for accessor in accessors["data"]["keys"].as_array().unwrap() {
+            let body = json!({"accessor": accessor});
+            let looked_up = bao.succeed(Method::POST, "/v1/auth/token/lookup-accessor", token, Some(&body)).await;
+            let policies = looked_up.map_err(|error| error.to_string())?["data"]["policies"].clone();
+            if policies.as_array().is_some_and(|policies| policies.contains(&json!("root"))) {
+                return Err(format!("a token of root is left: {accessor}"));
+            }
+        }
+        Ok(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bao.server().log_tail()));
+    bao.succeed(Method::POST, "/v1/kept/one", token, Some(&json!({"a": "b"}))).await.unwrap();
+
+    // It starts with the same file again, as it does until the operator has seen that the store is initialised.
+    bao.server().start_again().unwrap();
+    bao.until_unsealed(PATIENCE).await.unwrap();
+    let kept = bao.succeed(Method::GET, "/v1/kept/one", Some(&admin(&bao).await), None).await.unwrap();
+    assert_eq!(kept["data"]["a"], "b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_first_node_initialises_and_the_others_join() {
+    let response = rendered("replicas: 3");
+    let authority = authority();
+    let nodes: Vec<Pod> = (0..3).map(|ordinal| node(&response, &authority, [6; 32], ordinal)).collect();
+    let leader = nodes[0].address();
+    // The others are there first, as it may be with pods that start in parallel.
+    let others: Vec<Bao> = nodes[1..].iter().map(|node| node.start(&leader, &[]).unwrap()).collect();
+    for bao in &others {
+        bao.until_answering(PATIENCE).await.unwrap();
+        assert_eq!(bao.send(Method::GET, "/v1/sys/health", None, None).await.unwrap().status.as_u16(), 501, "it waits");
+    }
+    let first = nodes[0].start(&leader, &[]).unwrap();
+    let token = admin(&first).await;
+    until_voters(&first, &token, &["prod-0", "prod-1", "prod-2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_node_that_lost_its_volume_joins_and_begins_no_store_of_its_own() {
+    let mut asked = request(&owner("replicas: 1"), Some(seals::generated_key("prod")));
+    asked.previous = Some(json!({"initialized": true}).to_string());
+    let response = render(&asked).unwrap();
+    let node = node(&response, &authority(), [5; 32], 0);
+    let bao = node.start(&node.address(), &[]).unwrap();
+    bao.until_answering(PATIENCE).await.unwrap();
+    bao.server().until_logged(PATIENCE, "security barrier not initialized").await.unwrap();
+    assert_eq!(bao.send(Method::GET, "/v1/sys/health", None, None).await.unwrap().status.as_u16(), 501);
+    assert!(!bao.server().log().contains("acquired HA initialization lock"), "{}", bao.server().log_tail());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_node_is_alive_and_not_ready() {
-    let response = rendered("replicas: 1");
+    let response = rendered("{replicas: 1, initialization: {mode: Manual}}");
     let node = node(&response, &authority(), [7; 32], 0);
     let bao = node.start(&node.address(), &[]).unwrap();
     bao.until_answering(PATIENCE).await.unwrap();
@@ -103,7 +204,7 @@ async fn a_sealed_node_is_alive_and_not_ready() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_join_over_tls_under_ids_of_their_own() {
-    let response = rendered("replicas: 3");
+    let response = rendered("{replicas: 3, initialization: {mode: Manual}}");
     let authority = authority();
     let nodes: Vec<Pod> = (0..3).map(|ordinal| node(&response, &authority, [9; 32], ordinal)).collect();
     let leader = nodes[0].address();
@@ -114,20 +215,7 @@ async fn three_nodes_join_over_tls_under_ids_of_their_own() {
 
     let others: Vec<Bao> = nodes[1..].iter().map(|node| node.start(&leader, &[]).unwrap()).collect();
     let token = initialised.root_token.as_str();
-    wait::until(PATIENCE, "three voters", async || {
-        let answer =
-            first.succeed(Method::GET, "/v1/sys/storage/raft/configuration", Some(token), None).await.map_err(|error| error.to_string())?;
-        let servers = answer["data"]["config"]["servers"].as_array().cloned().unwrap_or_default();
-        let mut voters: Vec<_> = servers
-            .iter()
-            .filter(|server| server["voter"] == true)
-            .map(|server| server["node_id"].as_str().unwrap_or_default().to_owned())
-            .collect();
-        voters.sort();
-        if voters == ["prod-0", "prod-1", "prod-2"] { Ok(()) } else { Err(format!("{servers:?}")) }
-    })
-    .await
-    .unwrap_or_else(|error| panic!("{error}\n{}", others[0].server().log_tail()));
+    until_voters(&first, token, &["prod-0", "prod-1", "prod-2"]).await;
     for bao in &others {
         wait::until(PATIENCE, "a standby that unsealed itself to be ready", async || {
             let found = bao.send(Method::GET, &probe(&response, "readinessProbe"), None, None).await.map_err(|error| error.to_string())?;
@@ -143,6 +231,7 @@ async fn everything_that_a_spec_can_say_is_understood() {
     let response = rendered(
         "
         replicas: 1
+        initialization: {mode: Manual}
         ui: false
         logLevel: debug
         logFormat: standard

@@ -51,13 +51,13 @@ impl Pod {
         Ok(pod)
     }
 
-    /// Starts the node from the rendered configuration and environment; it finds the others at `leader`, which may be itself.
+    /// Starts the node by the rendered command, with the rendered configuration and environment; it finds the others at `leader`, which may be itself.
     ///
     /// # Errors
     /// [`Error::Pod`] when the environment cannot be set as the kubelet would; else as [`Bao::start`].
     pub fn start(&self, leader: &str, more: &[(&str, &str)]) -> Result<Bao> {
-        let rendered = fs::read_to_string(self.path(CONFIG)).map_err(Error::machine(format!("read {CONFIG}")))?;
-        let file = self.scratch.write("config.hcl", self.adapted(&rendered, leader))?;
+        let rendered = self.config()?;
+        fs::write(self.path(CONFIG), self.adapted(&rendered, leader)).map_err(Error::machine(format!("write {CONFIG}")))?;
         let mut environment = self.environment()?;
         for (name, value) in [(API_ADDRESS, self.address()), (CLUSTER_ADDRESS, format!("https://127.0.0.1:{}", self.api.number() + 1))] {
             let Some(variable) = environment.iter_mut().find(|variable| variable.0 == name) else {
@@ -67,7 +67,18 @@ impl Pod {
         }
         environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let authority = fs::read_to_string(self.path("/etc/bao/tls/ca.crt")).ok();
-        Bao::start(&file, Options { api: self.address(), authority, environment })
+        let command: Vec<String> = list(&self.container()["command"]).iter().map(|word| self.relocated(text(word, ""))).collect();
+        Bao::run(&command, Options { api: self.address(), authority, environment })
+    }
+
+    /// The configuration as it was rendered, also after a start has changed the file.
+    fn config(&self) -> Result<String> {
+        let mounted =
+            self.mounts().iter().find(|mount| CONFIG.strip_prefix(text(mount, "/mountPath")).is_some_and(|rest| rest.starts_with('/')));
+        let volume = mounted.and_then(|mount| list(&self.spec["volumes"]).iter().find(|volume| volume["name"] == mount["name"]));
+        let name = volume.map(|volume| text(volume, "/configMap/name")).unwrap_or_default();
+        let bytes = self.key("ConfigMap", name, "config.hcl")?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| Error::Pod { reason: format!("{CONFIG} is no text") })
     }
 
     /// The address of its API.

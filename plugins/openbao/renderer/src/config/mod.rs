@@ -50,6 +50,7 @@ fn body(cluster: &Cluster) -> Result<Body, Failure> {
         audit_storage: _,
         deletion_policy: _,
         unseal: _,
+        initialization: _,
         tls: _,
         ui,
         log_level,

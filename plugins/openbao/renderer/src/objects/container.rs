@@ -12,10 +12,11 @@ use k8s_openapi::api::core::v1::{
 use super::probe;
 use crate::cluster::{API_PORT, CLUSTER_PORT, Cluster, EDGE_PORT};
 use crate::config::CONFIG_FILE;
+use crate::initialization::{INIT_DIR, INIT_FILE, PASSWORD_VARIABLE, is_by_itself};
 
 /// Variables that are set here and by nobody else.
-pub const ENV_OF_OURS: [&str; 6] =
-    ["BAO_K8S_POD_NAME", "BAO_K8S_NAMESPACE", "BAO_RAFT_NODE_ID", "BAO_API_ADDR", "BAO_CLUSTER_ADDR", "HOME"];
+pub const ENV_OF_OURS: [&str; 7] =
+    ["BAO_K8S_POD_NAME", "BAO_K8S_NAMESPACE", "BAO_RAFT_NODE_ID", "BAO_API_ADDR", "BAO_CLUSTER_ADDR", "HOME", PASSWORD_VARIABLE];
 
 pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
     let mut ports = vec![port("https", API_PORT), port("https-internal", CLUSTER_PORT)];
@@ -26,7 +27,7 @@ pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
         name: "openbao".to_owned(),
         image: Some(cluster.image()),
         // The image's own entry point starts as root and changes owners; what it writes is left to everybody.
-        command: Some(vec!["/bin/sh".to_owned(), "-ec".to_owned(), format!("umask 0077; exec bao server -config={CONFIG_FILE}")]),
+        command: Some(vec!["/bin/sh".to_owned(), "-ec".to_owned(), command(is_by_itself(cluster)?)]),
         env: Some(environment(cluster)?),
         ports: Some(ports),
         resources: cluster.spec.pod.resources.clone(),
@@ -45,6 +46,16 @@ pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
     })
 }
 
+/// All nodes share one template; only the first one may have the blocks that initialise the store.
+fn command(initialises: bool) -> String {
+    if initialises {
+        let chosen = format!("init=; case \"$BAO_K8S_POD_NAME\" in *-0) init=-config={INIT_DIR}/{INIT_FILE};; esac");
+        format!("umask 0077; {chosen}; exec bao server -config={CONFIG_FILE} $init")
+    } else {
+        format!("umask 0077; exec bao server -config={CONFIG_FILE}")
+    }
+}
+
 fn environment(cluster: &Cluster) -> Result<Vec<EnvVar>, Failure> {
     let Cluster { name, namespace, .. } = cluster;
     let address = |port| format!("https://$(BAO_K8S_POD_NAME).{name}.{namespace}.svc:{port}");
@@ -57,6 +68,9 @@ fn environment(cluster: &Cluster) -> Result<Vec<EnvVar>, Failure> {
         // The user of the image has a home that is read-only.
         literal("HOME", "/tmp".to_owned()),
     ];
+    if is_by_itself(cluster)? {
+        variables.push(from_secret(PASSWORD_VARIABLE, &cluster.admin_secret(), "password", Some(true)));
+    }
     let mut seen: BTreeMap<&str, &EnvValue> = BTreeMap::new();
     for SealEnv { name, value } in &cluster.seal.env {
         if ENV_OF_OURS.contains(&name.as_str()) {
@@ -85,14 +99,18 @@ fn seal_variable(name: &str, value: &EnvValue) -> EnvVar {
     match value {
         // Kubernetes would read `$(X)` as a reference; a provider's text is text.
         EnvValue::Literal(text) => literal(name, text.replace("$(", "$$(")),
-        EnvValue::SecretKey(of) => EnvVar {
-            name: name.to_owned(),
-            value_from: Some(EnvVarSource {
-                secret_key_ref: Some(SecretKeySelector { name: of.secret.clone(), key: of.key.clone(), optional: None }),
-                ..EnvVarSource::default()
-            }),
-            ..EnvVar::default()
-        },
+        EnvValue::SecretKey(of) => from_secret(name, &of.secret, &of.key, None),
+    }
+}
+
+fn from_secret(name: &str, secret: &str, key: &str, optional: Option<bool>) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector { name: secret.to_owned(), key: key.to_owned(), optional }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
     }
 }
 

@@ -18,6 +18,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::cluster::Cluster;
+use crate::initialization;
 use crate::live::Live;
 
 pub(crate) use account::POD_VERBS;
@@ -30,12 +31,16 @@ pub fn render(cluster: &Cluster, config: &str, live: &Live) -> Result<Vec<Object
         Object::of(&account::service_account(cluster)),
         Object::of(&account::role(cluster)),
         Object::of(&account::role_binding(cluster)),
-        Object::of(&config_map(cluster, config)),
+        Object::of(&config_map(cluster, cluster.config_map(), "config.hcl", config)),
         Object::of(&services::headless(cluster)),
         Object::of(&services::active(cluster)),
         Object::of(&services::public(cluster)),
         Object::of(&stateful_set::stateful_set(cluster, config, live)?),
     ];
+    if initialization::is_by_itself(cluster)? {
+        let file = initialization::file(cluster, live.was_initialized())?;
+        objects.insert(4, Object::of(&config_map(cluster, cluster.init_config_map(), initialization::INIT_FILE, &file)));
+    }
     if let Some(budget) = disruption::budget(cluster) {
         objects.push(Object::of(&budget));
     }
@@ -48,12 +53,8 @@ pub fn render(cluster: &Cluster, config: &str, live: &Live) -> Result<Vec<Object
     Ok(objects)
 }
 
-fn config_map(cluster: &Cluster, config: &str) -> ConfigMap {
-    ConfigMap {
-        metadata: metadata(cluster, cluster.config_map()),
-        data: Some([("config.hcl".to_owned(), config.to_owned())].into()),
-        ..ConfigMap::default()
-    }
+fn config_map(cluster: &Cluster, name: String, file: &str, text: &str) -> ConfigMap {
+    ConfigMap { metadata: metadata(cluster, name), data: Some([(file.to_owned(), text.to_owned())].into()), ..ConfigMap::default() }
 }
 
 /// Name, namespace and labels.

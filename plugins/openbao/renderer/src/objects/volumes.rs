@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{
 
 use crate::cluster::Cluster;
 use crate::config::{ACME_CA_DIR, AUDIT_DIR, DATA_DIR, EDGE_TLS_DIR, PLUGIN_DIR, TLS_DIR};
+use crate::initialization::{INIT_DIR, is_by_itself};
 
 /// Readable by the process's group (the volume belongs to fsGroup) and nobody else.
 const GROUP_READ: i32 = 0o440;
@@ -35,6 +36,9 @@ pub(super) fn of(cluster: &Cluster) -> Result<Mounted, Failure> {
         mounted.mounts.push(mount(AUDIT, AUDIT_DIR, false));
     }
     mounted.read_only("config", CONFIG_DIR, config_map("config", &cluster.config_map()));
+    if is_by_itself(cluster)? {
+        mounted.read_only("init", INIT_DIR, config_map("init", &cluster.init_config_map()));
+    }
     mounted.read_only("tls", TLS_DIR, secret("tls", &cluster.server_secret(), Vec::new()));
     if let Some(edge) = cluster.edge_secret() {
         mounted.read_only("tls-edge", EDGE_TLS_DIR, secret("tls-edge", &edge, Vec::new()));

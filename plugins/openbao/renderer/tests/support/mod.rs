@@ -95,7 +95,7 @@ pub fn object(response: &Response, kind: &str, name: &str) -> Value {
 /// The text of `config.hcl`.
 pub fn config(response: &Response) -> String {
     let maps = objects(response);
-    let map = maps.iter().find(|object| object["kind"] == "ConfigMap").unwrap();
+    let map = maps.iter().find(|object| object["kind"] == "ConfigMap" && object["data"].get("config.hcl").is_some()).unwrap();
     map["data"]["config.hcl"].as_str().unwrap().to_owned()
 }
 

@@ -1,0 +1,66 @@
+//! The first initialisation: what the first node is told, when it is told nothing, and what is never taken from a resource.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use banhbaoring_sdk::wit::{Answer, AnswerOutcome, ReadinessState, Response, State};
+use serde_json::{Value, json};
+use support::{container, object, objects, owner, refused, render, rendered, request, seals, stateful_set, template};
+
+fn init_file(response: &Response) -> Value {
+    serde_json::from_str(object(response, "ConfigMap", "prod-init")["data"]["init.json"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn only_the_first_node_is_told_to_initialise_and_only_before_it_was() {
+    let response = rendered("");
+    let blocks = init_file(&response)["initialize"].as_array().unwrap().clone();
+    let names: Vec<&String> = blocks.iter().flat_map(|block| block.as_object().unwrap().keys()).collect();
+    assert_eq!(names, ["admin", "end"], "who gets in first, the end of the token last");
+    assert_eq!(blocks[1]["end"]["request"][0]["revoke"]["path"], "auth/token/revoke-self");
+    let command = container(&response)["command"][2].as_str().unwrap().to_owned();
+    assert!(command.contains("*-0) init=-config=/etc/bao/init/init.json;; esac") && command.ends_with("$init"), "{command}");
+    let mut again = request(&owner(""), Some(seals::generated_key("prod")));
+    again.previous = Some(json!({"initialized": true}).to_string());
+    let again = render(&again).unwrap();
+    assert_eq!(init_file(&again), json!({}), "a first node that lost its volume has to join, not to begin anew");
+    assert_eq!(template(&again), template(&response), "which is no reason to roll the pods");
+    assert!(response.secrets.iter().any(|secret| secret.name == "prod-admin"));
+    assert!(!again.secrets.iter().any(|secret| secret.name == "prod-admin"), "whoever deleted it since then meant it");
+    let variables = container(&response)["env"].as_array().unwrap().clone();
+    let password = variables.iter().find(|variable| variable["name"] == "INITIAL_ADMIN_PASSWORD").unwrap();
+    assert_eq!(password["valueFrom"]["secretKeyRef"], json!({"name": "prod-admin", "key": "password", "optional": true}));
+    let by_hand = rendered("initialization: {mode: Manual}");
+    assert!(!objects(&by_hand).iter().any(|object| object["metadata"]["name"] == "prod-init"));
+    assert!(!by_hand.secrets.iter().any(|secret| secret.name == "prod-admin"));
+}
+
+#[test]
+fn a_request_that_would_read_the_nodes_own_secrets_or_be_misread_is_refused() {
+    for (data, why) in [
+        ("{password: {eval_type: string, eval_source: env, env_var: AWS_SECRET_ACCESS_KEY}}", "eval_"),
+        ("{a: [{deep: {eval_source: file}}, 1]}", "eval_"),
+        ("{a: [{b: 1}]}", "list of one object"),
+        ("{a: null}", "null"),
+    ] {
+        let failure = refused(&format!("initialization: {{requests: [{{name: x, path: sys/x, data: {data}}}]}}"));
+        assert_eq!(failure.field.as_deref(), Some("spec.initialization.requests[0].data"), "{data}");
+        assert!(failure.message.contains(why), "{}", failure.message);
+    }
+    let failure = refused("{version: 2.3.2, unseal: {type: static}, initialization: {mode: SelfInit}}");
+    assert!(failure.message.contains("2.4"), "{}", failure.message);
+}
+
+#[test]
+fn a_store_that_was_initialised_and_is_not_any_more_is_lost_and_said_so() {
+    let mut asked = request(&owner("replicas: 1"), Some(seals::generated_key("prod")));
+    asked.previous = Some(json!({"initialized": true}).to_string());
+    asked.children = vec![stateful_set(ReadinessState::Ready, &json!({"/status/readyReplicas": 1}))];
+    let labels = json!({"/metadata/labels/openbao-initialized": "false", "/metadata/labels/openbao-sealed": "true"});
+    let view = json!({"reference": {"apiVersion": "v1", "kind": "Pod", "name": "prod-0"}, "uid": "u", "value": labels});
+    asked.answers = vec![Answer { id: "node-0".to_owned(), outcome: AnswerOutcome::Ok(view.to_string()) }];
+    let response = render(&asked).unwrap();
+    assert_eq!((response.state, response.reason.as_str()), (State::Failed, "DataLost"));
+    let status: Value = serde_json::from_str(&response.status).unwrap();
+    assert_eq!(status["initialized"], true, "what was told once is not forgotten");
+}
