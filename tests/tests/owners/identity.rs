@@ -44,7 +44,7 @@ async fn a_key_that_was_there_before_is_refused_by_name_and_not_touched() {
     assert_eq!(told["reason"], "NameTaken", "{told}");
     assert!(told["message"].as_str().unwrap().contains("a-unseal-key"), "{told}");
     assert_eq!(crew.cluster("a").await.unwrap()["status"]["phase"], "Failed");
-    crew.resync("a", 3).await;
+    crew.resync(&["a"], 3).await;
     assert_eq!(crew.get("secret/a-unseal-key").await.unwrap(), before, "not touched, whatever its labels say");
     assert!(crew.get("statefulset/a").await.is_err(), "no pod may start with that key");
 
@@ -62,7 +62,7 @@ async fn a_key_that_somebody_changed_is_not_overwritten() {
     crew.settled("a", json!({})).await;
     crew.patch("secret/a-unseal-key", &json!({"stringData": {"key": "brought by a person, 32 bytes !!"}})).await.unwrap();
     let edited = crew.get("secret/a-unseal-key").await.unwrap();
-    crew.resync("a", 3).await;
+    crew.resync(&["a"], 3).await;
     crew.patch("openbaocluster/a", &json!({"spec": {"logLevel": "debug"}})).await.unwrap();
     wait::until(PATIENCE, "the change to be applied", async || {
         let config = crew.get("configmap/a-config").await.map_err(|error| error.to_string())?.to_string();

@@ -58,7 +58,7 @@ async fn what_cannot_be_undone_is_refused_and_the_parts_stay_as_they_are() {
         let told = crew.patch("openbaocluster/a", &json!({"spec": patch})).await.expect_err("refused").to_string();
         assert!(told.contains(says), "{patch}: expected {says:?} in {told}");
     }
-    crew.resync("a", 2).await;
+    crew.resync(&["a"], 2).await;
     assert_eq!(changed(&before, &crew.still("a").await), [] as [&str; 0]);
 }
 
@@ -87,7 +87,7 @@ async fn what_only_a_plugin_can_tell_becomes_a_condition_that_names_the_field() 
         let told =
             crew.until(name, "phase Failed", |cluster| if cluster["status"]["phase"] == "Failed" { Ok(()) } else { Err("another".into()) });
         told.await.unwrap();
-        crew.resync(name, 2).await;
+        crew.resync(&[name], 2).await;
         let children = crew.children(name).await.unwrap();
         assert!(children.is_empty(), "{spec}: {:?}", children.keys());
     }
@@ -106,7 +106,7 @@ async fn a_cluster_that_becomes_bad_keeps_its_parts_as_they_are() {
     crew.patch("openbaocluster/a", &bad).await.unwrap();
     let told = crew.until_condition("a", "Reconciled", "False").await.unwrap();
     assert!(told["message"].as_str().unwrap().contains("spec.unseal.previousKey"), "{told}");
-    crew.resync("a", 3).await;
+    crew.resync(&["a"], 3).await;
     let after = crew.still("a").await;
     let others: Vec<String> = changed(&before, &after).into_iter().filter(|name| name != "the owner" && name != "the inventory").collect();
     assert_eq!(others, [] as [String; 0], "children stay as they were");

@@ -35,11 +35,7 @@ async fn nothing_is_written_in_20_resyncs() {
         told.push((crew.told(name).await, crew.idle(name)));
     }
     let lines = audit(&crew).lines().count();
-    for _ in 0..RESYNCS {
-        for name in owners {
-            crew.resync(name, 1).await;
-        }
-    }
+    crew.resync(&owners, RESYNCS).await;
     for ((name, before), (told, counted)) in owners.into_iter().zip(before).zip(told) {
         let times = crew.idle(name) - counted;
         assert!(times >= RESYNCS, "{name} was looked at {times} times");

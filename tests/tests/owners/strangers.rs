@@ -46,7 +46,7 @@ async fn look_alikes_are_neither_pruned_nor_adopted_nor_changed() {
     })
     .await
     .unwrap();
-    crew.resync("a", 5).await;
+    crew.resync(&["a"], 5).await;
     let held = crew.inventory("a").await.unwrap().spec.children;
     for (kind, copy) in &copies {
         let name = text(copy, "/metadata/name");
@@ -91,7 +91,7 @@ async fn a_part_that_was_replaced_by_a_look_alike_is_refused_by_name() {
     let told = crew.until_condition("a", "Reconciled", "False").await.unwrap();
     assert_eq!(told["reason"], "NameTaken", "{told}");
     assert!(told["message"].as_str().unwrap().contains("Role"), "{told}");
-    crew.resync("a", 3).await;
+    crew.resync(&["a"], 3).await;
     assert_eq!(crew.get("role/a").await.unwrap(), strange, "not ours to mend");
     crew.kubectl.run(&["delete", "role/a"]).await.unwrap();
     crew.pulse().await;

@@ -79,7 +79,7 @@ impl Crew {
     pub async fn until_still(&self, name: &str) -> Still {
         let still = wait::until(PATIENCE, format!("{name} to stand still"), async || {
             let before = self.still(name).await;
-            self.resync(name, 2).await;
+            self.resync(&[name], 2).await;
             let after = self.still(name).await;
             if before == after { Ok(after) } else { Err(format!("before {before:?}, after {after:?}")) }
         });
@@ -94,13 +94,19 @@ impl Crew {
         still
     }
 
-    /// Makes the operator reconcile a steady owner so many times more, one after the other.
-    pub async fn resync(&self, name: &str, times: usize) {
+    /// Makes the operator reconcile steady owners so many times more, one time after the other.
+    pub async fn resync(&self, names: &[&str], times: usize) {
+        let idle = || names.iter().map(|name| self.idle(name)).collect::<Vec<_>>();
         for _ in 0..times {
-            let before = self.idle(name);
+            let before = idle();
             self.pulse().await;
-            wait::until(PATIENCE, format!("one more reconcile of {name} that has nothing to tell"), async || {
-                if self.idle(name) > before { Ok(()) } else { Err(format!("{before} of them, status {}", self.told(name).await)) }
+            wait::until(PATIENCE, format!("one more reconcile of {names:?} that has nothing to tell"), async || {
+                let now = idle();
+                if now.iter().zip(&before).all(|(now, before)| now > before) {
+                    return Ok(());
+                }
+                let told = futures::future::join_all(names.iter().map(|name| self.told(name))).await;
+                Err(format!("{before:?} before and {now:?} now, {told:?}"))
             })
             .await
             .expect("a reconcile");
