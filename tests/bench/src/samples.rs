@@ -1,6 +1,8 @@
 //! Many measurements of one thing, and what is said of them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Sorted measurements, in microseconds.
 #[derive(Debug, Clone, Default)]
@@ -34,11 +36,16 @@ impl Samples {
     }
 }
 
-/// How long `work` takes.
+/// How much of a processor `work` takes in this thread: what others do on the machine meanwhile is not in it.
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let started = Instant::now();
+    let started = used();
     let result = work();
-    (started.elapsed(), result)
+    (used().saturating_sub(started), result)
+}
+
+fn used() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Two things that are compared are measured in turns, so that a busy moment of the machine hits both.

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 const CONFIG_MAPS: usize = 8;
 /// Services of a stack.
 const SERVICES: usize = 2;
+/// The host watches children as the plugin's account.
+const VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 const IMAGE: &str = "registry.k8s.io/pause:3.10";
 
 /// The spec of a `Stack`.
@@ -126,9 +128,9 @@ export_plugin!(
         "resources": [
             {
                 "apiGroups": [""], "resources": ["configmaps", "services", "serviceaccounts"],
-                "verbs": ["get", "create", "patch", "delete"], "namespaces": ["owner"],
+                "verbs": VERBS, "namespaces": ["owner"],
             },
-            {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "create", "patch", "delete"], "namespaces": ["owner"]},
+            {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": VERBS, "namespaces": ["owner"]},
         ],
         "pods": {"serviceAccounts": ["own"], "images": [IMAGE]},
         "kinds": ["bench.banhbaoring.io/Stack"],

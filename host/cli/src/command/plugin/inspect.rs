@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use banhbaoring_api::Grants;
-use banhbaoring_api::grants::PolicyRule;
+use banhbaoring_api::grants::{PolicyRule, Relation, ResourceGrant};
 use banhbaoring_artifact::{Artifact, Limits, Mode, Reference, Requirement, Selector};
-use banhbaoring_pipeline::contract::{Descriptor, Json};
+use banhbaoring_pipeline::contract::{Descriptor, Json, Observation};
 use banhbaoring_sandbox::{EngineSettings, Sandbox, TrustedComponent};
 use serde_json::json;
 
@@ -159,16 +159,20 @@ fn manifests(
 /// What the account needs so that the grants can be used: the same resources, its kinds, and what roles that it makes may contain.
 fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
     let watches = descriptor.kinds.iter().any(|kind| kind.observation == Observation::Watch);
-    let mut rules: Vec<PolicyRule> = grants
-        .resources
-        .iter()
-        .map(|grant| PolicyRule {
+    let mut rules = Vec::new();
+    for grant in &grants.resources {
+        let rule = |resources: Vec<String>, verbs: Vec<String>| PolicyRule {
             api_groups: grant.api_groups.clone(),
-            resources: grant.resources.clone(),
-            verbs: needed(grant, watches),
+            resources,
+            verbs,
             resource_names: Vec::new(),
-        })
-        .collect();
+        };
+        rules.push(rule(grant.resources.clone(), with_apply(&grant.verbs)));
+        let watched = watched(grant);
+        if watches && !watched.is_empty() {
+            rules.push(rule(watched, ["list", "watch"].map(str::to_owned).to_vec()));
+        }
+    }
     // Nobody may make a role with more than they have themselves.
     rules.extend(grants.rbac.iter().cloned());
     for kind in &descriptor.kinds {
@@ -187,12 +191,48 @@ fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
     rules
 }
 
-/// The verbs of a grant, and those that the host needs to make use of it: it creates by server-side apply, which RBAC counts as `create` and
-/// `patch`, and children of a watched kind are watched. Secrets never are: whoever may watch them may read them all.
-fn needed(grant: &ResourceGrant, watches: bool) -> Vec<String> {
-    let has = |wanted: &str| grant.verbs.iter().any(|verb| verb == wanted || verb == "*");
-    let watched = watches && has("get") && grant.relation == Relation::Owned && !grant.resources.iter().any(|name| name == "secrets");
-    let implied = [("patch", has("create")), ("list", watched), ("watch", watched)];
-    let missing = implied.into_iter().filter(|(verb, needed)| *needed && !has(verb)).map(|(verb, _)| verb.to_owned());
-    grant.verbs.iter().cloned().chain(missing).collect()
+/// The host creates by server-side apply, which RBAC counts as `create` and `patch`.
+fn with_apply(verbs: &[String]) -> Vec<String> {
+    let mut verbs = verbs.to_vec();
+    if verbs.iter().any(|verb| verb == "create") && !verbs.iter().any(|verb| verb == "patch") {
+        verbs.push("patch".to_owned());
+    }
+    verbs
+}
+
+/// Resources of a grant that the host has to watch beyond the grant's verbs: children of a watched kind. Never Secrets: whoever may watch them
+/// may read them all.
+fn watched(grant: &ResourceGrant) -> Vec<String> {
+    let has = |verb: &str| grant.verbs.iter().any(|granted| granted == verb);
+    if grant.relation != Relation::Owned || !has("get") || (has("list") && has("watch")) {
+        return Vec::new();
+    }
+    grant.resources.iter().filter(|resource| *resource != "secrets").cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(verbs: &[&str]) -> ResourceGrant {
+        let resources = ["configmaps", "secrets"].map(str::to_owned).to_vec();
+        let verbs = verbs.iter().map(|verb| (*verb).to_owned()).collect();
+        ResourceGrant { api_groups: vec![String::new()], resources, verbs, relation: Relation::Owned, namespaces: Vec::new() }
+    }
+
+    #[test]
+    fn children_are_watched_but_never_secrets() {
+        assert_eq!(watched(&grant(&["get", "create"])), ["configmaps"]);
+    }
+
+    #[test]
+    fn what_may_not_be_read_or_belongs_to_others_is_not_watched() {
+        assert!(watched(&grant(&["create"])).is_empty());
+        assert!(watched(&ResourceGrant { relation: Relation::Any, ..grant(&["get"]) }).is_empty());
+    }
+
+    #[test]
+    fn what_was_granted_already_is_not_granted_twice() {
+        assert!(watched(&grant(&["get", "list", "watch"])).is_empty());
+    }
 }
