@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -223,6 +223,54 @@ async fn nothing_is_left_of_a_node_whose_owner_was_killed() {
     let folder = kubeconfig.parent().and_then(Path::parent).expect("a folder").to_path_buf();
     let look = async || if folder.exists() { Err(format!("{} is there", folder.display())) } else { Ok(()) };
     wait::until(PATIENCE, "its folder to be gone", look).await.expect("gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_that_is_killed_takes_its_namespaces_along_and_the_next_one_clears_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut keeper = Kept::new(folder.path());
+    let seen = Seen::of(keeper.number, keeper.first);
+    let left = seen.traces().groups;
+    assert!(!left.is_empty(), "{:?}", seen.traces());
+    for group in &left {
+        fs::create_dir_all(group.join("left-behind")).expect("a group");
+    }
+    keeper.process.kill().expect("killed");
+    keeper.process.wait().expect("ended");
+    let look = async || {
+        let traces = seen.traces();
+        if traces.processes.is_empty() && !traces.link { Ok(()) } else { Err(format!("{traces:?}")) }
+    };
+    wait::until(PATIENCE, "the processes and the link to be gone", look).await.expect("gone");
+
+    // Its number is free: this one takes it, or another test did meanwhile.
+    let next = Kept::new(folder.path());
+    for group in left {
+        assert!(!group.join("left-behind").exists(), "{} is left", group.display());
+    }
+    let seen = Seen::of(next.number, next.first);
+    let mut process = next.process;
+    drop(process.stdin.take());
+    assert!(process.wait().expect("it ends").success());
+    seen.until_nothing_is_left().await;
+}
+
+/// Namespaces without a cluster.
+struct Kept {
+    process: Child,
+    number: u8,
+    first: u32,
+}
+
+impl Kept {
+    fn new(folder: &Path) -> Self {
+        let mut process =
+            Command::new(PROGRAM).arg("keep").arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("read");
+        let (number, first) = line.trim().split_once(' ').unwrap_or_else(|| panic!("two numbers are expected, found {line:?}"));
+        Self { process, number: number.parse().expect("a number"), first: first.parse().expect("a number") }
+    }
 }
 
 /// The keeper of an owner and the first process of its namespaces.

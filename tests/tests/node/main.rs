@@ -3,4 +3,5 @@
 #![allow(clippy::print_stdout, reason = "how long a pod takes is told, not asserted")]
 
 mod pods;
+mod store;
 mod support;
