@@ -75,16 +75,7 @@ async fn a_part_that_was_replaced_by_a_look_alike_is_refused_by_name() {
         alike["metadata"].as_object_mut().unwrap().remove(field);
     }
     alike["rules"][0]["verbs"] = json!(["*"]);
-    // The operator is stopped meanwhile, else it is faster than kubectl.
-    let operator = crew.platform.operator.server().pid().to_string();
-    let signal = async |signal: &str| {
-        let status = tokio::process::Command::new("kill").args([signal, &operator]).status().await.unwrap();
-        assert!(status.success(), "kill {signal} {operator}");
-    };
-    signal("-STOP").await;
-    let replaced = crew.kubectl.run_with_input(&["replace", "--force", "-f", "-"], &alike.to_string()).await;
-    signal("-CONT").await;
-    replaced.unwrap();
+    crew.while_stopped(crew.kubectl.run_with_input(&["replace", "--force", "-f", "-"], &alike.to_string())).await.unwrap();
     let strange = crew.get("role/a").await.unwrap();
     assert_ne!(strange["metadata"]["uid"], role["metadata"]["uid"]);
     crew.pulse().await;

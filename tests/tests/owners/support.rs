@@ -11,7 +11,8 @@ use banhbaoring_tests::survey::{version_of, versions};
 use banhbaoring_tests::team::{PATIENCE, cluster, parts_of};
 use banhbaoring_tests::{Operator, Team, World};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::process::Command;
+use tokio::sync::{Mutex, OnceCell};
 
 /// The platform and its one operator.
 pub struct Platform {
@@ -111,6 +112,22 @@ impl Crew {
             .await
             .expect("a reconcile");
         }
+    }
+
+    /// Does something while the operator stands still, which would else be faster. It must not panic: the others need the operator.
+    pub async fn while_stopped<T>(&self, work: impl Future<Output = T>) -> T {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+        let guard = ONE_AT_A_TIME.lock().await;
+        let operator = self.platform.operator.server().pid().to_string();
+        let signal = async |signal: &str| {
+            let status = Command::new("kill").args([signal, &operator]).status().await.expect("kill");
+            assert!(status.success(), "kill {signal} {operator}");
+        };
+        signal("-STOP").await;
+        let outcome = work.await;
+        signal("-CONT").await;
+        drop(guard);
+        outcome
     }
 
     /// How often it was reconciled and there was nothing to tell.
