@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -83,26 +83,24 @@ fn name_of(pid: &str) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
-/// What belongs to the whole machine and no node may change.
-#[derive(Debug, PartialEq, Eq)]
-struct Machine {
-    mounts: BTreeSet<String>,
-    settings: BTreeMap<String, String>,
-    folders: BTreeSet<&'static str>,
+/// What belongs to the whole machine and no node may change: mounts, settings of the kernel, folders.
+fn machine() -> BTreeSet<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    let settings = SETTINGS.into_iter().chain(["net/ipv4/ip_forward"]);
+    let value = |name: &str| fs::read_to_string(Path::new("/proc/sys").join(name)).unwrap_or_default();
+    let folders = FOLDERS.into_iter().filter(|folder| Path::new(folder).exists());
+    mounts
+        .lines()
+        .map(|line| format!("mount {line}"))
+        .chain(settings.map(|name| format!("setting {name} = {}", value(name).trim())))
+        .chain(folders.map(|folder| format!("folder {folder}")))
+        .collect()
 }
 
-impl Machine {
-    fn look() -> Self {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
-        let settings = SETTINGS.into_iter().chain(["net/ipv4/ip_forward"]);
-        Self {
-            mounts: mounts.lines().map(str::to_owned).collect(),
-            settings: settings
-                .map(|name| (name.to_owned(), fs::read_to_string(Path::new("/proc/sys").join(name)).unwrap_or_default()))
-                .collect(),
-            folders: FOLDERS.into_iter().filter(|folder| Path::new(folder).exists()).collect(),
-        }
-    }
+fn assert_as_before(before: &BTreeSet<String>) {
+    let now = machine();
+    let changed: Vec<_> = now.symmetric_difference(before).collect();
+    assert!(changed.is_empty(), "changed on this machine: {changed:?}");
 }
 
 fn pod(name: &str, image: &str, arguments: &[&str]) -> Value {
@@ -170,7 +168,7 @@ async fn pods_are_pulled_from_the_local_registry_run_resolve_names_and_reach_ser
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_changes_nothing_of_the_machine_and_is_gone_after_stop() {
-    let before = Machine::look();
+    let before = machine();
     let node = Node::start().await.expect("a node");
     let seen = Seen::of(node.slot().number(), node.first_process());
     let keeper = node.keeper();
@@ -186,7 +184,7 @@ async fn a_node_changes_nothing_of_the_machine_and_is_gone_after_stop() {
         assert!(running.processes.contains(wanted), "{wanted} is expected in {running:?}");
     }
     assert!(running.link && !running.groups.is_empty(), "{running:?}");
-    assert_eq!(before, Machine::look(), "while it runs");
+    assert_as_before(&before);
 
     node.stop().expect("nothing left");
     seen.until_nothing_is_left().await;
@@ -194,13 +192,13 @@ async fn a_node_changes_nothing_of_the_machine_and_is_gone_after_stop() {
         until_gone(pid.parse().expect("a number"), PATIENCE).await.expect("a process of a pod is gone");
     }
     until_gone(keeper, PATIENCE).await.expect("the keeper is gone");
-    assert_eq!(before, Machine::look(), "after it ran");
+    assert_as_before(&before);
     assert!(!folder.exists(), "{} is left", folder.display());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_of_a_node_whose_owner_was_killed() {
-    let before = Machine::look();
+    let before = machine();
     let mut owner =
         Command::new(PROGRAM).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the owner starts");
     let mut line = String::new();
@@ -219,7 +217,7 @@ async fn nothing_is_left_of_a_node_whose_owner_was_killed() {
     owner.wait().expect("ended");
     seen.until_nothing_is_left().await;
     until_gone(keeper, PATIENCE).await.expect("the keeper is gone");
-    assert_eq!(before, Machine::look());
+    assert_as_before(&before);
     let folder = kubeconfig.parent().and_then(Path::parent).expect("a folder").to_path_buf();
     let look = async || if folder.exists() { Err(format!("{} is there", folder.display())) } else { Ok(()) };
     wait::until(PATIENCE, "its folder to be gone", look).await.expect("gone");
