@@ -178,7 +178,9 @@ fn store(observation: &mut Observation, step: &Step) {
         }
         Write::Secret(write) => {
             entry.desired_hash = Some(write.desired_hash.clone());
-            let keys = write.secret.entries.iter().map(|entry| entry.key.clone()).chain([String::new()]);
+            // A certificate is one entry and several keys.
+            let certificate = ["", "ca.crt", "tls.crt", "tls.key"].map(str::to_owned);
+            let keys = write.secret.entries.iter().map(|entry| entry.key.clone()).chain(certificate);
             entry.material = keys.map(|key| (key, "made".to_owned())).collect();
         }
     }
