@@ -1,5 +1,7 @@
 //! A release from its installation to its end, with an owner that must not notice.
 
+use std::collections::BTreeSet;
+
 use banhbaoring_testing::control_plane::{ControlPlane, Options};
 use banhbaoring_testing::kubectl::Kubectl;
 use banhbaoring_testing::scratch::Scratch;
@@ -269,18 +271,22 @@ async fn later_definitions_stay(site: &Site, operator: Operator) -> Operator {
     assert!(operator.log().contains("installed by a later version"), "{}", operator.server().log_tail());
     assert!(site.has_field("later").await);
     until_observed(site, &operator).await;
-    assert_eq!(site.get("plugin/openbao").await["spec"]["later"], "kept");    operator
+    assert_eq!(site.get("plugin/openbao").await["spec"]["later"], "kept");
+    operator
 }
 
 /// Deleted by its team, and not by anything of the release: then its inventory goes too, and what it keeps stays.
 async fn the_owner_ends(site: &Site, operator: &Operator, team: &Team) {
     let uid = team.uid("vault").await.unwrap();
+    let inventory = team.inventory("vault").await.unwrap();
+    let children = inventory.spec.children.iter().filter(|child| child.keep);
+    let kept: BTreeSet<String> = children.map(|child| format!("{}/{}", child.kind, child.name)).collect();
+    assert!(kept.contains("Secret/vault-unseal-key"), "{kept:?}");
     team.kubectl.run(&["delete", "openbaocluster/vault"]).await.unwrap();
-    wait::until(PATIENCE, "what the owner had to be gone, but for its keys", async || {
+    wait::until(PATIENCE, "what the owner had to be gone, but for what it keeps", async || {
         let children = team.survey.children(&team.namespace, &uid).await.map_err(|error| format!("{error:#}"))?;
         let inventory = team.survey.inventory(&uid).await.map_err(|error| format!("{error:#}"))?;
-        let left: Vec<&str> = children.keys().map(String::as_str).collect();
-        let kept = ["ConfigMap/vault-ca", "Secret/vault-tls-ca", "Secret/vault-unseal-key"];
+        let left: BTreeSet<String> = children.keys().cloned().collect();
         if left == kept && inventory.is_none() { Ok(()) } else { Err(format!("{left:?}, inventory {inventory:?}")) }
     })
     .await
