@@ -99,8 +99,10 @@ impl Node {
         ];
         let (sandbox, resolver) = (Image::probe()?, Image::coredns()?);
         tokio::try_join!(sandbox.push(&registry, worker::SANDBOX_IMAGE), resolver.push(&registry, dns::IMAGE))?;
-        let started = finish(&place, &identities, &mut servers).await;
-        let cluster = started.map_err(|error| told(&error, &servers))?;
+        let cluster = match finish(&place, &identities, &mut servers).await {
+            Ok(cluster) => cluster,
+            Err(error) => return Err(told(&error, &servers, &identities).await),
+        };
         Ok(Self { namespaces, cluster, servers, registry, _scratch: scratch })
     }
 
@@ -233,12 +235,19 @@ fn ended(servers: &[(&'static str, Server)]) -> Option<&'static str> {
     servers.iter().find(|(_, server)| server.exit_status().is_some()).map(|(name, _)| *name)
 }
 
-/// The error with the ends of the logs of those who may know why.
-fn told(error: &Error, servers: &[(&'static str, Server)]) -> Error {
+/// The error with what may explain it: the logs of servers that ended, else those of all and what there is to see of the node's own pods.
+async fn told(error: &Error, servers: &[(&'static str, Server)], identities: &Identities) -> Error {
     let mut saw = error.to_string();
+    let some_ended = ended(servers).is_some();
     for (name, server) in servers {
         let state = server.exit_status().map_or_else(|| "runs".to_owned(), |status| format!("ended: {status}"));
-        saw.push_str(&format!("\n--- {name} ({state}), the end of its log:\n{}", server.log_tail()));
+        if some_ended == state.starts_with("ended") {
+            saw.push_str(&format!("\n--- {name} ({state}), the end of its log:\n{}", server.log_tail()));
+        }
+    }
+    if let (false, Ok(kubectl)) = (some_ended, Kubectl::new(&identities.admin)) {
+        let pods = kubectl.run(&["describe", "pods", "--all-namespaces", "--request-timeout=5s"]).await;
+        saw.push_str(&format!("\n--- its pods:\n{}", pods.unwrap_or_else(|error| error.to_string())));
     }
     Error::Node { what: "a cluster of one node to come up".into(), saw }
 }

@@ -21,8 +21,16 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(90);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_node");
 /// Folders that Kubernetes makes on a machine that it has for itself.
-const FOLDERS: [&str; 7] =
-    ["/var/lib/kubelet", "/var/lib/containerd", "/var/lib/cni", "/etc/cni", "/opt/containerd", "/run/containerd", "/tmp/hostpath_pv"];
+const FOLDERS: [&str; 8] = [
+    "/var/lib/kubelet",
+    "/var/lib/containerd",
+    "/var/lib/cni",
+    "/etc/cni",
+    "/opt/containerd",
+    "/run/containerd",
+    "/tmp/hostpath_pv",
+    "/usr/libexec/kubernetes",
+];
 
 /// What the machine has of one node.
 #[derive(Debug, PartialEq, Eq)]

@@ -157,6 +157,8 @@ fn start_controller_manager(scratch: &Scratch, port: &Port, kubeconfig: &Path) -
             format!("--root-ca-file={}", file("ca.crt")),
             format!("--cluster-signing-cert-file={}", file("ca.crt")),
             format!("--cluster-signing-key-file={}", file("ca.key")),
+            // It makes a folder below /usr otherwise.
+            format!("--flex-volume-plugin-dir={}", file("volume-plugins")),
             // With the defaults the default ServiceAccount of a new namespace is 4 to 5 seconds late.
             "--kube-api-qps=300".to_owned(),
             "--kube-api-burst=600".to_owned(),

@@ -125,6 +125,8 @@ pub(super) fn controller_manager(place: &Place<'_>, identities: &Identities) -> 
             format!("--cluster-signing-cert-file={}", place.file("ca.crt")),
             format!("--cluster-signing-key-file={}", place.file("ca.key")),
             "--enable-hostpath-provisioner=true".to_owned(),
+            // It makes a folder below /usr otherwise.
+            format!("--flex-volume-plugin-dir={}", place.file("volume-plugins")),
             // With the defaults the default ServiceAccount of a new namespace is 4 to 5 seconds late.
             "--kube-api-qps=300".to_owned(),
             "--kube-api-burst=600".to_owned(),
