@@ -80,9 +80,7 @@ impl Component for OpenBao {
             .secret(secrets::authority(&cluster))
             .secret(secrets::server(&cluster))
             .objects(objects::render(&cluster, &config, &live)?);
-        // Whoever deletes the first password once the store is initialised meant it: it is not made again, and nothing waits for it.
-        let wants_admin = !live.was_initialized() || cx.child("Secret", &cluster.admin_secret()).is_some();
-        let admin = Some(cluster).filter(|_| wants_admin && by_itself).map(|cluster| initialization::admin(&cluster));
+        let admin = Some(cluster).filter(|_| by_itself && live.wants_admin()).map(|cluster| initialization::admin(&cluster));
         let response = admin.into_iter().fold(response, Response::secret);
         let response = live::needs(&cluster).into_iter().fold(response, Response::need);
         Ok(report::tell(response, &cluster, &live, cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider)))

@@ -7,7 +7,7 @@
 //! - A request that fails ends the server; the store stays initialised, and what stands after it is never done. So what people get in by is first.
 //! - In the file's JSON a list of exactly one object is read as that object, and null as an empty text.
 
-use banhbaoring_openbao_api::{DeletionPolicy, InitializationMode, InitializationOperation, InitializationRequest};
+use banhbaoring_openbao_api::{InitializationMode, InitializationOperation, InitializationRequest};
 use banhbaoring_sdk::contract::generator::{Password, Template};
 use banhbaoring_sdk::{Failure, GeneratedSecret};
 use serde_json::{Map, Value, json};
@@ -73,7 +73,8 @@ pub fn admin(cluster: &Cluster) -> GeneratedSecret {
     let secret = GeneratedSecret::identity(cluster.admin_secret())
         .entry("username", &name)
         .entry("password", &Password::alphanumeric(32))
-        .keep(cluster.spec.deletion_policy != DeletionPolicy::DeleteAll);
+        // Only ever the first password: nothing is lost with it.
+        .keep(false);
     cluster.labels().into_iter().fold(secret, |secret, (key, value)| secret.label(key, value))
 }
 

@@ -46,6 +46,9 @@ pub struct Live {
     claims: BTreeMap<String, String>,
     /// What was told before: labels go with their pods.
     told_initialized: bool,
+    /// The Secret with the first password of `admin` is there.
+    has_admin: bool,
+    told_admin: bool,
 }
 
 /// What this component wrote into the status.
@@ -53,6 +56,8 @@ pub struct Live {
 struct Told {
     #[serde(default)]
     initialized: Option<bool>,
+    #[serde(default, rename = "adminSecret")]
+    admin_secret: Option<String>,
 }
 
 impl Live {
@@ -67,8 +72,16 @@ impl Live {
             }
         }
         let certificate = cx.child("Certificate", &cluster.edge_certificate()).cloned();
-        let told_initialized = cx.previous::<Told>().and_then(|told| told.initialized) == Some(true);
-        Ok(Self { stateful_set, certificate, nodes, claims, told_initialized })
+        let told = cx.previous::<Told>().unwrap_or_default();
+        Ok(Self {
+            stateful_set,
+            certificate,
+            nodes,
+            claims,
+            told_initialized: told.initialized == Some(true),
+            has_admin: cx.child("Secret", &cluster.admin_secret()).is_some(),
+            told_admin: told.admin_secret.is_some(),
+        })
     }
 
     /// Size in the template of a claim that is there.
@@ -96,6 +109,12 @@ impl Live {
     /// The store is initialised, or was: what was told once is not forgotten with the pods.
     pub fn was_initialized(&self) -> bool {
         self.told_initialized || self.initialized() == Some(true)
+    }
+
+    /// The Secret with the first password of `admin` is asked for: while it is there, and before the store is initialised. Whoever deletes it later meant
+    /// it; one that goes earlier is let go first, because what is asked for and lost is not made anew.
+    pub fn wants_admin(&self) -> bool {
+        self.has_admin || !(self.was_initialized() || self.told_admin)
     }
 
     /// The store was initialised, and all nodes that tell say that it is not: their volumes are not those of before.

@@ -58,7 +58,7 @@ pub fn tell(response: Response, cluster: &Cluster, live: &Live, provider: &str) 
             "leader": live.leader(),
             "initialized": if live.was_initialized() { Some(true) } else { live.initialized() },
             "sealed": live.sealed(),
-            "adminSecret": is_by_itself(cluster).unwrap_or(false).then(|| cluster.admin_secret()),
+            "adminSecret": (live.wants_admin() && is_by_itself(cluster).unwrap_or(false)).then(|| cluster.admin_secret()),
             "members": live.nodes,
             "endpoints": endpoints,
         }))

@@ -36,6 +36,27 @@ fn only_the_first_node_is_told_to_initialise_and_only_before_it_was() {
 }
 
 #[test]
+fn a_first_password_that_is_lost_early_is_let_go_and_made_again_and_later_it_is_not() {
+    let asks = |previous: Value, there: bool| {
+        let mut asked = request(&owner(""), Some(seals::generated_key("prod")));
+        asked.previous = Some(previous.to_string());
+        let mut secret = stateful_set(ReadinessState::Ready, &json!({}));
+        (secret.reference.api_version, secret.reference.kind, secret.reference.name) = ("v1".into(), "Secret".into(), "prod-admin".into());
+        asked.children = Some(secret).filter(|_| there).into_iter().collect();
+        let response = render(&asked).unwrap();
+        let status: Value = serde_json::from_str(&response.status).unwrap();
+        let asked = response.secrets.iter().any(|secret| secret.name == "prod-admin" && !secret.keep);
+        assert_eq!(status["adminSecret"] == "prod-admin", asked, "{status}");
+        asked
+    };
+    assert!(asks(json!({}), false), "at first");
+    assert!(asks(json!({"adminSecret": "prod-admin"}), true) && asks(json!({"adminSecret": "prod-admin", "initialized": true}), true));
+    assert!(!asks(json!({"adminSecret": "prod-admin"}), false), "let go");
+    assert!(asks(json!({"adminSecret": null}), false), "and made again");
+    assert!(!asks(json!({"initialized": true}), false), "but not for a store that is initialised");
+}
+
+#[test]
 fn a_request_that_would_read_the_nodes_own_secrets_or_be_misread_is_refused() {
     for (data, why) in [
         ("{password: {eval_type: string, eval_source: env, env_var: AWS_SECRET_ACCESS_KEY}}", "eval_"),
