@@ -18,7 +18,7 @@ mod worker;
 use std::{
     fs,
     net::Ipv4Addr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -66,7 +66,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// A tool, started inside.
     fn tool(&self, name: &str) -> Result<Launch> {
-        Ok(self.namespaces.launch(name, &tools::find(name)?, self.scratch.path()))
+        Ok(self.namespaces.launch(name, &inside_path(name)?, self.scratch.path()))
     }
 
     fn file(&self, name: &str) -> String {
@@ -228,6 +228,16 @@ async fn ready(nodes: &Api<v1::Node>, deployments: &Api<Deployment>) -> Result<(
         Some(1..) => Ok(()),
         _ => Err(format!("the node is ready, its DNS is not: {status:?}")),
     }
+}
+
+/// A tool at a path that is the same inside.
+fn inside_path(tool: &str) -> Result<PathBuf> {
+    let path = tools::find(tool)?;
+    if path.starts_with("/tmp") {
+        let what = format!("`{tool}` outside of /tmp, which is another folder inside a node");
+        return Err(Error::Node { what, saw: path.display().to_string() });
+    }
+    Ok(path)
 }
 
 /// A server that ended: none of them does by itself.

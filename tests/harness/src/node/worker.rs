@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{NODE_NAME, Place, control::Identities};
-use crate::{Result, registry::Registry, server::Server, tools};
+use super::{NODE_NAME, Place, control::Identities, inside_path};
+use crate::{Result, registry::Registry, server::Server};
 
 const SOCKET: &str = "/run/containerd/containerd.sock";
 
@@ -13,7 +13,7 @@ const SOCKET: &str = "/run/containerd/containerd.sock";
 pub(super) const SANDBOX_IMAGE: &str = "banhbaoring.test/pause:1";
 
 pub(super) fn containerd(place: &Place<'_>, registry: &Registry) -> Result<Server> {
-    let runc = tools::find("runc")?;
+    let runc = inside_path("runc")?;
     let plugins = folder_of("bridge")?;
     let shim = folder_of("containerd-shim-runc-v2")?;
     network(place)?;
@@ -153,6 +153,6 @@ pub(super) fn proxy(place: &Place<'_>, identities: &Identities) -> Result<Server
 }
 
 fn folder_of(tool: &str) -> Result<String> {
-    let path = tools::find(tool)?;
+    let path = inside_path(tool)?;
     Ok(path.parent().unwrap_or(Path::new("/")).display().to_string())
 }
