@@ -176,6 +176,13 @@ async fn a_release_serves_with_the_rights_of_its_chart_alone_and_nothing_in_its_
 
     let operator = later_definitions_stay(&site, operator).await;
     the_owner_ends(&site, &operator, &team).await;
+
+    // Helm does not go back behind definitions that it did not make, unless it is told to leave them alone.
+    site.helm.run(&["uninstall", RELEASE, "--namespace", NAMESPACE]).await.unwrap();
+    let refused = site.helm(&["install"], &current, &json!({})).await.expect_err("there is a later definition").to_string();
+    assert!(refused.contains("conflict") && refused.contains(".spec.versions"), "{refused}");
+    site.helm(&["install", "--skip-crds"], &current, &json!({})).await.unwrap();
+    assert!(site.has_field("later").await);
 }
 
 /// Other values, the key from a Secret, a plugin less; and back.
