@@ -1,7 +1,7 @@
 //! Shared watches of children and of what needs ask about: one per kind, namespace and account, however many owners look there, kept as long as
 //! any does.
 //!
-//! Of children it keeps what was seen last (`sightings`), so that an owner of which nothing changed costs no request; of what needs ask about it says
+//! Of children, Secrets excepted, it keeps what was seen last (`sightings`), so that an owner of which nothing changed costs no request; of what needs ask about it says
 //! only that it changed. Whose child it is comes from the inventory, never from labels. The label selector of children only keeps other people's
 //! objects off the wire: an object that loses the label is seen to go, which is a change like any other. `followers` keeps who looks at what.
 
@@ -107,12 +107,9 @@ impl Watches {
     ) {
         let mut followed = BTreeMap::new();
         if let Some((inventory, views)) = children {
-            followed.extend(
-                inventory
-                    .children
-                    .iter()
-                    .map(|entry| (subject(entry), child_place(entry, Sight::of(&entry.api_version, &entry.kind, views)))),
-            );
+            // Secrets are read by name: nobody gets the right to list them for the sake of a watch.
+            let watched = inventory.children.iter().filter(|entry| !(entry.api_version == "v1" && entry.kind == "Secret"));
+            followed.extend(watched.map(|entry| (subject(entry), child_place(entry, Sight::of(&entry.api_version, &entry.kind, views)))));
         }
         let asked = questions.iter().map(|Question { reference, account }| {
             let place = Place::new(&reference.api_version, &reference.kind, reference.namespace.clone(), account.clone(), None);

@@ -154,3 +154,26 @@ async fn a_child_that_changes_wakes_its_owner_alone() {
     assert_eq!(until_told(&mut told, "a").await, ["a"]);
     assert!(!watches.take_changed("uid-a"), "a child is no answer to a need");
 }
+
+#[tokio::test]
+async fn secrets_are_not_watched_and_asked_for_by_name() {
+    let fixture = Fixture::new("watches").await;
+    let uid = {
+        fixture.kubectl.run(&["create", "secret", "generic", "key", "--from-literal=k=v"]).await.unwrap();
+        fixture.get("secret", "key").await["metadata"]["uid"].as_str().unwrap().to_owned()
+    };
+    let entry = ChildEntry {
+        api_version: "v1".into(),
+        kind: "Secret".into(),
+        namespace: Some(fixture.namespace.clone()),
+        name: "key".into(),
+        component: "database".into(),
+        account: format!("{}/{}", fixture.account.namespace, fixture.account.name),
+        uid: Some(uid),
+        ..ChildEntry::default()
+    };
+    let inventory = InventorySpec { owner: owner(&fixture, "one"), children: vec![entry], ..InventorySpec::default() };
+    fixture.cluster.watches.follow("kind", &inventory.owner, Some((&inventory, &Views::new())), &[]).await;
+    assert!(fixture.cluster.watches.is_empty(), "nobody gets the right to list Secrets for the sake of a watch");
+    assert_eq!(fixture.cluster.observe_children(&inventory, &Views::new()).await.children.len(), 1);
+}
