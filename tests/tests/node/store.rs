@@ -1,4 +1,4 @@
-//! What `examples/minimal.yaml` becomes: three nodes that find each other, unseal themselves and keep what was written.
+//! What `examples/minimal.yaml` becomes: three nodes that initialise, find each other, unseal themselves and keep what was written.
 
 use banhbaoring_testing::tools::workspace_root;
 use banhbaoring_tests::Team;
@@ -10,25 +10,20 @@ use crate::support::{Platform, bao, platform};
 const PODS: [&str; 3] = ["minimal-0", "minimal-1", "minimal-2"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_nodes_join_unseal_and_keep_what_was_written_when_all_pods_are_killed() {
+async fn three_nodes_initialise_join_unseal_and_keep_what_was_written_when_all_pods_are_killed() {
     let platform = platform().await;
     let team = platform.world.team("store").await.unwrap();
     let example = std::fs::read_to_string(workspace_root().join("examples/minimal.yaml")).expect("the example");
     team.kubectl.run_with_input(&["apply", "-f", "-"], &example).await.unwrap();
 
-    // Who initialises is not the operator yet: its status says what is to be done, and that is done here as it says.
-    until(platform, &team, "all nodes wait to be initialised", |owner| {
-        condition(owner, "Initialized")["reason"] == "WaitingForInitialization" && owner["status"]["readyNodes"] == 3
-    })
-    .await;
-    platform.tell("three nodes wait to be initialised");
-    let answer = bao(&team, PODS[0], "", "operator init -recovery-shares=1 -recovery-threshold=1 -format=json").await.unwrap();
-    let answer: Value = serde_json::from_str(&answer).expect("JSON");
-    let token = answer["root_token"].as_str().expect("a token").to_owned();
     let owner = until(platform, &team, "it is ready", is_ready).await;
     platform.tell(&format!("Ready=True: {}", owner["status"]["members"]));
     assert_eq!(actives(&owner), 1, "{}", owner["status"]);
 
+    // As people get in who read docs/cluster-users.md.
+    let password = team.kubectl.run(&["get", "secret/minimal-admin", "-o", "go-template={{.data.password | base64decode}}"]).await.unwrap();
+    let login = format!("login -method=userpass -token-only username=admin password='{password}'");
+    let token = bao(&team, PODS[0], "", &login).await.unwrap().trim().to_owned();
     bao(&team, PODS[0], &token, "secrets enable -path=kept kv").await.unwrap();
     bao(&team, PODS[1], &token, "kv put kept/it value=still-here").await.unwrap();
     let peers = bao(&team, PODS[2], &token, "operator raft list-peers -format=json").await.unwrap();
