@@ -80,7 +80,7 @@ impl Component for OpenBao {
             .secret(secrets::authority(&cluster))
             .secret(secrets::server(&cluster))
             .objects(objects::render(&cluster, &config, &live)?);
-        let admin = Some(cluster).filter(|_| by_itself && live.wants_admin()).map(|cluster| initialization::admin(&cluster));
+        let admin = (by_itself && live.wants_admin()).then(|| initialization::admin(&cluster));
         let response = admin.into_iter().fold(response, Response::secret);
         let response = live::needs(&cluster).into_iter().fold(response, Response::need);
         Ok(report::tell(response, &cluster, &live, cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider)))
