@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod cargo;
+mod compiler;
 mod debian;
 mod delegated;
 mod guest;

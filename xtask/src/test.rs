@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use banhbaoring_testing::{KUBECONFIG_VARIABLE, tools::workspace_root};
 
-use crate::{cargo, delegated, plugins, progress, tools};
+use crate::{cargo, compiler, delegated, plugins, progress, tools};
 
 /// Runs all stages up to the first that fails; `arguments` go to `cargo test`.
 ///
@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 fn stages(times: &mut Times, arguments: &[String]) -> Result<()> {
     times.stage("tools", tools::run)?;
+    times.stage("compiler", compiler::check)?;
     times.stage("format", || shown(cargo::command().args(["fmt", "--all", "--check"])))?;
     times.stage("lints", || shown(cargo::command().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
     times.stage("generated files", || delegated::crds(true))?;
