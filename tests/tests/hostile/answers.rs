@@ -52,10 +52,12 @@ async fn an_answer_beyond_the_limits_ends_on_its_own_owner_and_changes_nothing()
 
 /// Owners that keep their plugin busy, all of them, again and again.
 async fn provoke(villain: &Villain, owners: &[String]) {
-    for round in 0.. {
+    let mut round = 0;
+    loop {
         for owner in owners {
             villain.nudge(owner, round).await;
         }
+        round += 1;
     }
 }
 

@@ -42,7 +42,7 @@ fn a_first_password_that_is_lost_early_is_let_go_and_made_again_and_later_it_is_
         asked.previous = Some(previous.to_string());
         let mut secret = stateful_set(ReadinessState::Ready, &json!({}));
         (secret.reference.api_version, secret.reference.kind, secret.reference.name) = ("v1".into(), "Secret".into(), "prod-admin".into());
-        asked.children = Some(secret).filter(|_| there).into_iter().collect();
+        asked.children = there.then_some(secret).into_iter().collect();
         let response = render(&asked).unwrap();
         let status: Value = serde_json::from_str(&response.status).unwrap();
         let asked = response.secrets.iter().any(|secret| secret.name == "prod-admin" && !secret.keep);
