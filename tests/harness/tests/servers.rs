@@ -121,7 +121,8 @@ async fn a_killed_process_takes_its_servers_and_its_folders_along() {
 #[tokio::test]
 async fn a_registry_serves_asks_for_its_account_and_comes_back_after_an_outage() {
     let account = ("robot".to_owned(), "pass word".to_owned());
-    let registry = Registry::with(registry::Options { account: Some(account), tls: true, ..registry::Options::default() }).await.expect("started");
+    let registry =
+        Registry::with(registry::Options { account: Some(account), tls: true, ..registry::Options::default() }).await.expect("started");
     let get = |headers: &'static [(&str, &str)]| registry.http().send(reqwest::Method::GET, "/v2/_catalog", headers, None);
     assert_eq!(get(&[]).await.expect("an answer").status.as_u16(), 401);
     let basic: &[(&str, &str)] = &[("Authorization", "Basic cm9ib3Q6cGFzcyB3b3Jk")];
