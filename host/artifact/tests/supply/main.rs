@@ -12,6 +12,7 @@
 )]
 
 mod authentication;
+mod copies;
 mod failures;
 mod layouts;
 mod publishing;

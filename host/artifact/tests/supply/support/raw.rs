@@ -61,6 +61,15 @@ impl Raw {
         answer.error_for_status().unwrap().bytes().await.unwrap().to_vec()
     }
 
+    /// Brings a manifest and what it is made of here from another repository, under the same tag.
+    pub async fn copy_from(&self, other: &Self, name: &str) {
+        let manifest = other.manifest(name).await;
+        for part in manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]) {
+            self.put_blob(&other.blob(part["digest"].as_str().unwrap()).await).await;
+        }
+        self.put_manifest(Some(name), &manifest).await;
+    }
+
     /// The bundles that are attached to an artifact by the fallback tag.
     pub async fn bundles(&self, artifact: &Digest) -> Vec<Vec<u8>> {
         let index = self.manifest(&fallback(artifact)).await;
