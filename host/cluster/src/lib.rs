@@ -2,8 +2,8 @@
 //! a plugin's service account.
 //!
 //! ```text
-//! observe   inventory → named gets as the recorded accounts → metadata, readiness, fields asked for
-//! apply     intents → inventory · writes · prune → inventory      at most two writes besides those of the objects
+//! observe   inventory → watches, else named gets, as the recorded accounts → metadata, readiness, fields asked for
+//! apply     intents → inventory · writes · prune → what was learnt, for the caller to store
 //! ```
 //! What is decided here is only how a write is made safely; what is written was decided by `banhbaoring-pipeline`. No product is named here.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
@@ -21,9 +21,10 @@ pub mod prune;
 pub mod request;
 pub mod secret;
 mod sighting;
+pub mod version;
 pub mod watch;
 
-pub use apply::{Applied, ApplyError, ComponentApplied, Dependencies, StepOutcome};
+pub use apply::{Applied, ComponentApplied, Dependencies, Intended, StepOutcome};
 pub use client::Clients;
 pub use cluster::Cluster;
 pub use discovery::{Discovery, ServedKind};

@@ -10,14 +10,12 @@ use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_pipeline::contract::{HostIdentity, ObjectReference};
 use banhbaoring_pipeline::graph::Graph;
 use banhbaoring_pipeline::observation::{Observation, ObservedChild, Owner};
-use banhbaoring_pipeline::plan::field_manager;
 use futures::StreamExt as _;
 
 use crate::cluster::Cluster;
 use crate::discovery::DiscoveryError;
 use crate::inventory::{InventoryError, StoredInventory};
-use crate::managed_fields::fields_hash;
-use crate::request::{Answer, ApiError, Endpoint, Seen};
+use crate::request::{Answer, ApiError, Endpoint};
 use crate::secret::material;
 use crate::sighting::{Sight, Sighting};
 
@@ -140,13 +138,9 @@ impl Cluster {
         let Some(object) = endpoint.get(sight.answer()).await? else {
             return Ok(None);
         };
-        let sighting = Sighting::of(&object, &sight);
+        let sighting = Sighting::of(&object, &sight, &entry.exclusive);
         self.watches.looked(entry, &sighting);
-        let mut child = sighting.child(entry, owner_uid);
-        if !entry.exclusive.is_empty() {
-            child.fields_hash = fields_hash(&Seen::of(&object).managed_fields, &field_manager(&entry.component), &entry.exclusive);
-        }
-        Ok(Some(child))
+        Ok(Some(sighting.child(entry, owner_uid)))
     }
 
     /// Salted hashes of values of Secrets that the host did not make: `wanted` holds `secret/key`, or `secret` for all of it. What is not there is

@@ -59,7 +59,8 @@ pub(crate) struct Sighting {
 }
 
 impl Sighting {
-    pub(crate) fn of(object: &Value, sight: &Sight) -> Self {
+    /// `exclusive`: pointers below which only its component may own anything.
+    pub(crate) fn of(object: &Value, sight: &Sight, exclusive: &[String]) -> Self {
         let seen = Seen::of(object);
         let readiness = if sight.whole {
             readiness(object)
@@ -73,7 +74,7 @@ impl Sighting {
         names.sort_unstable();
         names.dedup();
         let managers =
-            names.into_iter().filter_map(|name| Some((name.to_owned(), fields_hash(&seen.managed_fields, name, &[])?))).collect();
+            names.into_iter().filter_map(|name| Some((name.to_owned(), fields_hash(&seen.managed_fields, name, exclusive)?))).collect();
         Self {
             managers,
             intent: seen.annotations.get(INTENT_ANNOTATION).and_then(Value::as_str).map(ToOwned::to_owned),
@@ -86,7 +87,7 @@ impl Sighting {
         }
     }
 
-    /// As a child of an inventory. What others own below exclusive pointers is not in a sighting: those children are read each time.
+    /// As a child of an inventory.
     pub(crate) fn child(self, entry: &ChildEntry, owner_uid: &str) -> ObservedChild {
         // Of an object whose creation was only intended, the owner reference proves nothing, and a kept or foreign-namespace one has none: the
         // token tells whether it is the one that we made.

@@ -1,25 +1,26 @@
-//! Shared watches of children and of what needs ask about: one per kind, namespace and account, however many owners look there, kept as long as
-//! any does.
+//! Shared watches of children and of what needs ask about: one per kind and account where the account may watch all namespaces, else one per
+//! namespace (`reach`); however many owners look there, kept as long as any does.
 //!
 //! Of children, Secrets excepted, it keeps what was seen last (`sightings`), so that an owner of which nothing changed costs no request; of what needs ask about it says
 //! only that it changed. Whose child it is comes from the inventory, never from labels. The label selector of children only keeps other people's
 //! objects off the wire: an object that loses the label is seen to go, which is a change like any other. `followers` keeps who looks at what.
 
 mod followers;
+mod reach;
 mod sightings;
+mod stream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec, OwnerReference};
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_pipeline::contract::ObjectReference;
-use banhbaoring_pipeline::plan::{MANAGED_BY, MANAGED_BY_LABEL};
-use futures::{StreamExt as _, TryStreamExt as _};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
-use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, Client, ResourceExt as _};
-use tokio::sync::mpsc;
+use kube::ResourceExt as _;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::watcher;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
@@ -28,7 +29,11 @@ use crate::discovery::Discovery;
 use crate::observe::Views;
 use crate::sighting::{Sight, Sighting};
 use followers::{Followers, Left, Place, Subject};
+use reach::Reach;
 use sightings::Sightings;
+
+/// How long an owner waits at most for watches to tell what there is, before its children are asked for by name.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an owner's need wants to be told of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,8 +47,11 @@ pub struct Question {
 #[derive(Default)]
 struct State {
     tasks: HashMap<Place, AbortHandle>,
+    /// Places of which nothing can be learnt at present.
+    blind: HashSet<Place>,
     followers: Followers,
     sightings: Sightings,
+    reach: Reach,
     /// Who is told, by kind of the owner.
     wakes: HashMap<String, mpsc::Sender<OwnerReference>>,
 }
@@ -54,6 +62,8 @@ pub struct Watches {
     clients: Clients,
     discovery: Discovery,
     state: Arc<Mutex<State>>,
+    /// Told when a watch has told everything, or cannot.
+    settled: Arc<Notify>,
 }
 
 impl std::fmt::Debug for Watches {
@@ -77,7 +87,7 @@ impl Drop for Subscription {
 impl Watches {
     /// No watch yet.
     pub fn new(clients: Clients, discovery: Discovery) -> Self {
-        Self { clients, discovery, state: Arc::default() }
+        Self { clients, discovery, state: Arc::default(), settled: Arc::default() }
     }
 
     /// From now on `wake` is told which owners of `owner_kind` (`group/Kind`) have to be looked at.
@@ -97,6 +107,28 @@ impl Watches {
         }
     }
 
+    /// Whether watches look at what the owner follows.
+    pub fn is_following(&self, uid: &str) -> bool {
+        let state = lock(&self.state);
+        state.followers.places(uid).is_some_and(|places| places.iter().all(|place| state.tasks.contains_key(place.as_ref())))
+    }
+
+    /// Waits until the watches of an owner's children have told what there is, or cannot, but not for long.
+    pub async fn settled(&self, uid: &str) {
+        let settled = async {
+            loop {
+                let next = self.settled.notified();
+                if lock(&self.state).is_settled(uid) {
+                    return;
+                }
+                next.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, settled).await.is_err() {
+            debug!("watches take long to begin; children are asked for by name");
+        }
+    }
+
     /// Watches these children and these objects for an owner from now on, and no longer what it followed before.
     pub async fn follow(
         &self,
@@ -105,21 +137,28 @@ impl Watches {
         children: Option<(&InventorySpec, &Views)>,
         questions: &[Question],
     ) {
-        let mut followed = BTreeMap::new();
-        if let Some((inventory, views)) = children {
+        let watched: Vec<(&ChildEntry, Sight)> = children
+            .into_iter()
+            .flat_map(|(inventory, views)| inventory.children.iter().map(move |entry| (entry, views)))
             // Secrets are read by name: nobody gets the right to list them for the sake of a watch.
-            let watched = inventory.children.iter().filter(|entry| !(entry.api_version == "v1" && entry.kind == "Secret"));
-            followed.extend(watched.map(|entry| (subject(entry), child_place(entry, Sight::of(&entry.api_version, &entry.kind, views)))));
-        }
+            .filter(|(entry, _)| !(entry.api_version == "v1" && entry.kind == "Secret"))
+            .map(|(entry, views)| (entry, Sight::of(&entry.api_version, &entry.kind, views)))
+            .collect();
+        self.reach(watched.iter().map(|(entry, _)| *entry)).await;
         let asked = questions.iter().map(|Question { reference, account }| {
             let place = Place::new(&reference.api_version, &reference.kind, reference.namespace.clone(), account.clone(), None);
             (Subject::new(&reference.api_version, &reference.kind, reference.namespace.clone(), &reference.name), place)
         });
         let missing: Vec<Place> = {
             let mut state = lock(&self.state);
-            let left = state.followers.follow(owner_kind, owner, followed, asked.collect());
+            let places = watched.iter().map(|(entry, sight)| (subject(entry), state.reach.place(entry, sight.clone()))).collect();
+            let left = state.followers.follow(owner_kind, owner, places, asked.collect());
             state.leave(left);
-            state.followers.places(&owner.uid).filter(|place| !state.tasks.contains_key(place)).cloned().collect()
+            for (entry, _) in watched {
+                state.claim(entry);
+            }
+            let places = state.followers.places(&owner.uid).into_iter().flatten();
+            places.filter(|place| !state.tasks.contains_key(place.as_ref())).map(|place| place.as_ref().clone()).collect()
         };
         for place in missing {
             self.start(place).await;
@@ -128,17 +167,17 @@ impl Watches {
 
     /// A child as its watch saw it last; absent where it has to be asked for.
     pub(crate) fn sighting(&self, entry: &ChildEntry, sight: &Sight) -> Option<Sighting> {
-        if !entry.exclusive.is_empty() {
-            return None;
-        }
-        let place = child_place(entry, sight.clone());
-        lock(&self.state).sightings.get(&place, &subject(entry)).cloned()
+        let state = lock(&self.state);
+        let subject = subject(entry);
+        let (_, place) = state.followers.child(&subject)?;
+        let is_for_it = place.is_of(&entry.account) && place.children.as_ref() == Some(sight);
+        (is_for_it && state.sightings.exclusive(&subject) == entry.exclusive).then(|| state.sightings.get(place, &subject).cloned())?
     }
 
-    /// A child was asked for by name.
+    /// The API server answered what a child is now.
     pub(crate) fn looked(&self, entry: &ChildEntry, sighting: &Sighting) {
         let mut state = lock(&self.state);
-        if let Some(subject) = state.followers.subject(&subject(entry)) {
+        if let Some(subject) = state.expect(entry) {
             state.sightings.looked(subject, sighting.clone());
         }
     }
@@ -148,8 +187,9 @@ impl Watches {
         let mut state = lock(&self.state);
         for reference in references {
             let subject = Subject::new(&reference.api_version, &reference.kind, reference.namespace.clone(), &reference.name);
-            let subject = state.followers.subject(&subject).unwrap_or_else(|| Arc::new(subject));
-            state.sightings.write(subject);
+            if let Some(subject) = state.followers.subject(&subject) {
+                state.sightings.write(subject);
+            }
         }
     }
 
@@ -176,19 +216,23 @@ impl Watches {
     }
 
     async fn start(&self, place: Place) {
+        let unwatched = |error: &dyn std::fmt::Display| {
+            warn!(%error, "children cannot be watched");
+            lock(&self.state).blind.insert(place.clone());
+        };
         let client = match self.clients.acting_as(&place.account) {
             Ok(client) => client,
-            Err(error) => return warn!(%error, "children cannot be watched"),
+            Err(error) => return unwatched(&error),
         };
         let info = match self.discovery.kind(&place.api_version, &place.kind).await {
             Ok(info) => info,
-            Err(error) => return warn!(%error, "children cannot be watched"),
+            Err(error) => return unwatched(&error),
         };
         let (group, version) = place.api_version.split_once('/').unwrap_or(("", &place.api_version));
         let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, &place.kind), &info.plural);
         lock(&self.state).tasks.entry(place.clone()).or_insert_with(|| {
             debug!(kind = %place.kind, namespace = place.namespace.as_deref().unwrap_or("*"), "a watch starts");
-            tokio::spawn(run(client, resource, place, self.clone())).abort_handle()
+            tokio::spawn(stream::run(client, resource, place, self.clone())).abort_handle()
         });
     }
 }
@@ -200,106 +244,93 @@ impl State {
         }
         for place in left.places {
             self.sightings.end(&place);
+            self.blind.remove(&place);
             if let Some(task) = self.tasks.remove(&place) {
                 task.abort();
             }
         }
     }
 
+    fn is_settled(&self, uid: &str) -> bool {
+        let is_known = |place: &Place| place.children.is_none() || self.sightings.is_complete(place) || self.blind.contains(place);
+        self.followers.places(uid).is_none_or(|places| places.iter().all(|place| is_known(place)))
+    }
+
+    /// A child is followed: whatever is known of it already is known of it.
+    fn claim(&mut self, entry: &ChildEntry) {
+        let Some(subject) = self.expect(entry) else { return };
+        if let Some((_, place)) = self.followers.child(&subject) {
+            self.sightings.claim(place, &subject);
+        }
+    }
+
+    /// Which pointers of a child are its component's alone; returns the child as it is shared, if anybody follows it.
+    fn expect(&mut self, entry: &ChildEntry) -> Option<Arc<Subject>> {
+        let subject = self.followers.subject(&subject(entry))?;
+        self.sightings.expect(&subject, &entry.exclusive);
+        Some(subject)
+    }
+
     /// Takes in what a watch tells; returns who has to look.
     fn told(&mut self, place: &Place, event: watcher::Event<DynamicObject>) -> Vec<(String, OwnerReference)> {
-        let name = match &event {
+        let object = match &event {
             watcher::Event::Init => {
                 self.sightings.begin(place);
                 return Vec::new();
             }
             watcher::Event::InitDone => {
+                self.blind.remove(place);
                 self.sightings.complete(place, |subject| subject.is_at(place));
                 // Answers may be older than the watch, and children may have changed while there was none.
                 return self.followers.changed(place, None);
             }
-            watcher::Event::InitApply(object) | watcher::Event::Apply(object) | watcher::Event::Delete(object) => object.name_any(),
+            watcher::Event::InitApply(object) | watcher::Event::Apply(object) | watcher::Event::Delete(object) => object,
         };
-        let subject = Subject::new(&place.api_version, &place.kind, place.namespace.clone(), &name);
-        // Other people's objects, and children that nobody has any more, are not kept.
-        let shared = self.followers.subject(&subject);
-        match (event, &place.children, shared) {
-            (watcher::Event::Delete(object), Some(_), _) => {
-                self.sightings.gone(&subject, object.metadata.resource_version.as_deref().unwrap_or_default());
-            }
-            (watcher::Event::InitApply(object), Some(sight), Some(shared)) => {
-                self.sightings.saw(place, shared, seen(&object, sight));
+        let subject = Subject::new(&place.api_version, &place.kind, object.namespace(), &object.name_any());
+        if let Some(sight) = &place.children {
+            let Some((shared, at)) = self.followers.child(&subject) else {
+                let sighting = (!matches!(event, watcher::Event::Delete(_))).then(|| seen(object, sight, &[]));
+                self.sightings.saw_unclaimed(place, subject, sighting);
+                return Vec::new();
+            };
+            // Another watch tells of it.
+            if at.as_ref() != place {
                 return Vec::new();
             }
-            (watcher::Event::Apply(object), Some(sight), Some(shared)) => self.sightings.saw(place, shared, seen(&object, sight)),
-            (watcher::Event::InitApply(_), ..) => return Vec::new(),
-            _ => {}
+            let shared = shared.clone();
+            match &event {
+                watcher::Event::Delete(object) => {
+                    self.sightings.gone(&subject, object.metadata.resource_version.as_deref().unwrap_or_default());
+                }
+                _ => {
+                    let sighting = seen(object, sight, self.sightings.exclusive(&subject));
+                    self.sightings.saw(place, shared, sighting);
+                }
+            }
         }
-        self.followers.changed(place, Some(&name))
+        if matches!(event, watcher::Event::InitApply(_)) { Vec::new() } else { self.followers.changed(place, Some(&subject)) }
+    }
+
+    /// Nothing can be learnt at a place now; where all namespaces were looked at and may not be, never again. Returns who has to look.
+    fn lost(&mut self, place: &Place, is_forbidden: bool) -> Vec<(String, OwnerReference)> {
+        self.blind.insert(place.clone());
+        if !is_forbidden {
+            return Vec::new();
+        }
+        self.sightings.end(place);
+        if self.reach.narrow(place) {
+            self.tasks.remove(place);
+        }
+        self.followers.changed(place, None)
     }
 }
 
-fn seen(object: &DynamicObject, sight: &Sight) -> Sighting {
-    Sighting::of(&serde_json::to_value(object).unwrap_or_default(), sight)
+fn seen(object: &DynamicObject, sight: &Sight, exclusive: &[String]) -> Sighting {
+    Sighting::of(&serde_json::to_value(object).unwrap_or_default(), sight, exclusive)
 }
 
 fn subject(entry: &ChildEntry) -> Subject {
     Subject::new(&entry.api_version, &entry.kind, entry.namespace.clone(), &entry.name)
-}
-
-fn child_place(entry: &ChildEntry, sight: Sight) -> Place {
-    Place::new(&entry.api_version, &entry.kind, entry.namespace.clone(), entry.account(), Some(sight))
-}
-
-async fn run(client: Client, resource: ApiResource, place: Place, watches: Watches) {
-    let mut config = watcher::Config::default();
-    if place.children.is_some() {
-        config = config.labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
-    }
-    // Whole objects only where something of them is needed: the rest, Secrets first of all, never leaves the API server.
-    let mut events = if place.children.as_ref().is_some_and(|sight| sight.whole) {
-        watcher(api::<DynamicObject>(client, &resource, &place), config).default_backoff().boxed()
-    } else {
-        let metadata = api::<PartialObjectMeta<DynamicObject>>(client, &resource, &place);
-        watcher(metadata, config).default_backoff().map_ok(widened).boxed()
-    };
-    while let Some(event) = events.next().await {
-        let woken = match event {
-            Ok(event) => lock(&watches.state).told(&place, event),
-            Err(error) => {
-                warn!(%error, kind = %place.kind, "objects cannot be watched; trying again");
-                continue;
-            }
-        };
-        for (owner_kind, owner) in woken {
-            watches.wake(&owner_kind, &owner).await;
-        }
-    }
-}
-
-fn api<K>(client: Client, resource: &ApiResource, place: &Place) -> Api<K>
-where
-    K: kube::Resource<DynamicType = ApiResource, Scope = kube::core::DynamicResourceScope>,
-{
-    match &place.namespace {
-        Some(namespace) => Api::namespaced_with(client, namespace, resource),
-        None => Api::all_with(client, resource),
-    }
-}
-
-fn widened(event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> watcher::Event<DynamicObject> {
-    let whole = |object: PartialObjectMeta<DynamicObject>| DynamicObject {
-        types: object.types,
-        metadata: object.metadata,
-        data: serde_json::Value::Null,
-    };
-    match event {
-        watcher::Event::Init => watcher::Event::Init,
-        watcher::Event::InitDone => watcher::Event::InitDone,
-        watcher::Event::InitApply(object) => watcher::Event::InitApply(whole(object)),
-        watcher::Event::Apply(object) => watcher::Event::Apply(whole(object)),
-        watcher::Event::Delete(object) => watcher::Event::Delete(whole(object)),
-    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

@@ -21,7 +21,7 @@ use crate::render::Render;
 /// How much is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoLimits {
-    /// Estimated memory of all answers, in bytes.
+    /// Memory of all answers, in bytes.
     pub max_bytes: usize,
     /// Answers of one owner: no owner can push the others out by changing all the time.
     pub max_entries_per_owner: usize,
@@ -29,7 +29,7 @@ pub struct MemoLimits {
 
 impl Default for MemoLimits {
     fn default() -> Self {
-        Self { max_bytes: 64 * 1024 * 1024, max_entries_per_owner: 64 }
+        Self { max_bytes: 32 * 1024 * 1024, max_entries_per_owner: 64 }
     }
 }
 
@@ -63,7 +63,7 @@ impl Memo {
         self.misses.load(Ordering::Relaxed)
     }
 
-    /// Answers that are remembered, and the estimate of their memory in bytes.
+    /// Answers that are remembered, and their memory in bytes.
     pub fn size(&self) -> (usize, usize) {
         let store = self.store();
         (store.len(), store.bytes())
@@ -80,16 +80,16 @@ impl Memo {
 
     fn answer(&self, key: Option<Key>, owner: &Json, ask: impl FnOnce() -> Answer) -> Answer {
         let known = key.and_then(|key| self.store().get(&key));
-        if let Some(known) = known {
+        // Never while the lock is held: others go on meanwhile.
+        if let Some(known) = known.and_then(|text| store::parse(&text)) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return known;
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        // Never while the lock is held: others go on meanwhile.
         let answer = ask();
-        if let Some(key) = key.filter(|_| is_memorable(&answer)) {
+        if let Some((key, text)) = key.filter(|_| is_memorable(&answer)).zip(store::text(&answer)) {
             let uid = owner.pointer("/metadata/uid").and_then(Json::as_str).unwrap_or_default();
-            self.store().insert(key, uid, answer.clone(), &self.limits);
+            self.store().insert(key, uid, text, &self.limits);
         }
         answer
     }

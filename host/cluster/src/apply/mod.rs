@@ -1,12 +1,12 @@
 //! Step 6: sends what the plan says, safely. The protocol:
 //!
 //! 1. The inventory gets the intents: every object that is about to be created, with a random token, in one write. What is not in the inventory
-//!    is never created, so nothing can be lost track of.
+//!    is never created, so nothing can be lost track of: only an [`Intended`] plan can be sent.
 //! 2. Steps are sent, component after component in graph order. Within a component Secrets go first, then definitions and what pods mount, then
 //!    the rest; objects of one such wave go in parallel, so that one changed child does not wait for the others. A failure stops later waves of its
 //!    component and the components that come after it, and nothing else.
 //! 3. What is no longer desired is deleted ([`crate::prune`]), unless something of its component failed.
-//! 4. The inventory gets uids and hashes, in one write, also when a part failed.
+//! 4. The inventory has uids and hashes, also when a part failed. The caller writes it, together with what else a reconcile has to remember.
 //!
 //! A creation is a server-side apply whose body says `resourceVersion: "1"`. No object ever has that version, so it is made where there is none
 //! and is a conflict where there is one: one request, no read, and our entry in `managedFields` is an `Apply` entry from the start (a `POST`
@@ -21,6 +21,7 @@ mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use banhbaoring_api::inventory::InventorySpec;
 use banhbaoring_pipeline::contract::ObjectReference;
 use banhbaoring_pipeline::graph::Graph;
 use banhbaoring_pipeline::plan::{Plan, Step, Write};
@@ -28,6 +29,7 @@ use futures::StreamExt as _;
 
 use crate::cluster::Cluster;
 use crate::inventory::{InventoryError, StoredInventory};
+use crate::observe::Views;
 
 pub(crate) use ledger::{Ledger, published_to};
 pub(crate) use object::{INTENT_ANNOTATION, claim, creation, mark, set_metadata};
@@ -46,28 +48,42 @@ pub fn dependencies(graph: &Graph) -> Dependencies {
     graph.nodes.iter().map(|node| (node.component.name.clone(), after(node))).collect()
 }
 
-/// Why nothing is known to be applied: the inventory could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// Before the first write: nothing was sent. After the last: what was created is found again by its intent.
-    #[error(transparent)]
-    Inventory(#[from] InventoryError),
+/// A plan whose creations the stored inventory knows of.
+#[derive(Debug)]
+pub struct Intended<'p> {
+    plan: &'p Plan,
+    ledger: Ledger,
+    inventory: StoredInventory,
+}
+
+impl Intended<'_> {
+    /// The inventory as it is stored now.
+    pub fn inventory(&self) -> &InventorySpec {
+        &self.inventory.spec
+    }
 }
 
 impl Cluster {
-    /// Sends a plan. `inventory` is as it was read for the observation that the plan was made from.
+    /// Writes down what a plan is about to create. `inventory` is as it was read for the observation that the plan was made from.
     ///
     /// # Errors
-    /// The inventory could not be written. Failures of single writes are in the answer.
-    pub async fn apply(&self, plan: &Plan, after: &Dependencies, inventory: StoredInventory) -> Result<Applied, ApplyError> {
+    /// The inventory could not be written: nothing may be sent.
+    pub async fn intend<'p>(&self, plan: &'p Plan, mut inventory: StoredInventory) -> Result<Intended<'p>, InventoryError> {
+        let mut ledger = Ledger::new(&inventory.spec);
+        ledger.intend(plan);
+        ledger.store_in(&mut inventory.spec);
+        self.inventories.write(&mut inventory).await?;
+        Ok(Intended { plan, ledger, inventory })
+    }
+
+    /// Sends a plan. What the API server answered is what is known of the children from then on, with the fields that `views` ask for, if they are
+    /// followed by a watch already. The inventory in the answer has to be stored; until it is, what was created is found again by its intent.
+    #[must_use = "the inventory in the answer has to be stored"]
+    pub async fn apply(&self, intended: Intended<'_>, after: &Dependencies, views: &Views) -> Applied {
+        let Intended { plan, mut ledger, inventory } = intended;
         let mut applied = Applied::new(inventory);
         // What watches tell of these from here on may be older than what is written now.
         self.watches.write(&written(plan));
-        let mut ledger = Ledger::new(&applied.inventory.spec);
-        ledger.intend(plan);
-        ledger.store_in(&mut applied.inventory.spec);
-        self.inventories.write(&mut applied.inventory).await?;
-
         for steps in plan.steps.chunk_by(|a, b| a.component == b.component) {
             let Some(first) = steps.first() else { continue };
             let held_up = after.get(&first.component).and_then(|after| after.iter().find(|other| applied.has_failed(other)));
@@ -75,18 +91,17 @@ impl Cluster {
                 applied.skip(steps, &format!("component {other}, which it comes after, could not be applied"));
                 continue;
             }
-            self.apply_component(steps, &mut ledger, &mut applied).await;
+            self.apply_component(steps, views, &mut ledger, &mut applied).await;
         }
         self.prune(plan, &mut ledger, &mut applied).await;
         for reference in &plan.release {
             ledger.forget(reference);
         }
         ledger.store_in(&mut applied.inventory.spec);
-        self.inventories.write(&mut applied.inventory).await?;
-        Ok(applied)
+        applied
     }
 
-    async fn apply_component(&self, steps: &[Step], ledger: &mut Ledger, applied: &mut Applied) {
+    async fn apply_component(&self, steps: &[Step], views: &Views, ledger: &mut Ledger, applied: &mut Applied) {
         let mut failed = false;
         for wave in waves(steps) {
             if failed {
@@ -95,7 +110,7 @@ impl Cluster {
             }
             let before = &*ledger;
             // Made before the stream: a closure over borrowed steps inside of it would keep this future from being spawned.
-            let sends: Vec<_> = wave.into_iter().map(|step| async move { (step, self.send(step, before).await) }).collect();
+            let sends: Vec<_> = wave.into_iter().map(|step| async move { (step, self.send(step, views, before).await) }).collect();
             let mut done = futures::stream::iter(sends).buffer_unordered(PARALLEL).collect::<Vec<_>>().await;
             done.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
             for (step, result) in done {
@@ -109,14 +124,25 @@ impl Cluster {
                     tracing::warn!(component = step.component, object = %step.reference, reason = error.reason(), "a write was refused");
                 }
                 ledger.record(step, &result);
+                if let Ok(Done::Written(written)) = &result {
+                    self.learn(step, written, ledger, applied);
+                }
                 applied.record(step, result);
             }
         }
     }
 
-    async fn send(&self, step: &Step, ledger: &Ledger) -> Result<Done, StepError> {
+    /// What was answered is what is there now.
+    fn learn(&self, step: &Step, written: &Written, ledger: &Ledger, applied: &mut Applied) {
+        let Some((entry, sighting)) = ledger.entry(&step.reference).zip(written.sighting.as_ref()) else { return };
+        self.watches.looked(entry, sighting);
+        let child = sighting.clone().child(entry, &applied.inventory.spec.owner.uid);
+        applied.children.insert(step.reference.clone(), child);
+    }
+
+    async fn send(&self, step: &Step, views: &Views, ledger: &Ledger) -> Result<Done, StepError> {
         match &step.write {
-            Write::Object(write) => self.write_object(step, write, ledger).await,
+            Write::Object(write) => self.write_object(step, write, views, ledger).await,
             Write::Secret(write) => self.write_secret(step, write, ledger).await,
         }
     }

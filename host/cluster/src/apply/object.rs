@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::{Done, Ledger, StepError, Written, exclusive};
 use crate::cluster::Cluster;
 use crate::managed_fields::fields_hash;
+use crate::observe::Views;
 use crate::request::{Answer, ApiError, Endpoint, Propagation, Seen};
+use crate::sighting::{Sight, Sighting};
 
 /// Annotation that carries the token of a creation; gone again with the next apply.
 pub(crate) const INTENT_ANNOTATION: &str = "banhbaoring.io/intent";
@@ -17,17 +19,20 @@ pub(crate) const INTENT_ANNOTATION: &str = "banhbaoring.io/intent";
 pub(crate) const CREATION_VERSION: &str = "1";
 
 impl Cluster {
-    pub(super) async fn write_object(&self, step: &Step, write: &ObjectWrite, ledger: &Ledger) -> Result<Done, StepError> {
+    pub(super) async fn write_object(&self, step: &Step, write: &ObjectWrite, views: &Views, ledger: &Ledger) -> Result<Done, StepError> {
         let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(&step.account), &step.reference).await?;
+        let sight = Sight::of(&step.reference.api_version, &step.reference.kind, views);
+        let answer = if write.exclusive.is_empty() { sight.answer() } else { Answer::Whole };
+        let sender = Sender { endpoint: &endpoint, step, write, answer };
         let sent = if write.create {
-            create(&endpoint, step, write, ledger).await
+            sender.create(ledger).await
         } else if let Some(uid) = &write.uid {
-            update(&endpoint, write, uid, None).await.map(Sent::existing)
+            sender.update(uid, None).await.map(Sent::existing)
         } else if write.mode == ApplyMode::IfExists {
             let Some(object) = endpoint.get(Answer::Metadata).await? else {
                 return Ok(Done::Absent);
             };
-            update(&endpoint, write, &Seen::of(&object).uid, None).await.map(Sent::existing)
+            sender.update(&Seen::of(&object).uid, None).await.map(Sent::existing)
         } else {
             let message = "the plan neither creates it nor says its uid; this is an error of the host: report it".to_owned();
             return Err(StepError::Unsupported { reference: step.reference.clone(), message });
@@ -49,6 +54,7 @@ impl Cluster {
             uid: seen.uid,
             resource_version: seen.resource_version,
             created,
+            sighting: Some(Sighting::of(&object, &sight, &write.exclusive)),
             ..Written::default()
         })))
     }
@@ -77,31 +83,66 @@ impl Sent {
     }
 }
 
-/// `None`: its predecessor is still on its way out.
-async fn create(endpoint: &Endpoint, step: &Step, write: &ObjectWrite, ledger: &Ledger) -> Result<Option<Sent>, StepError> {
-    let intent = ledger.intent(&step.reference);
-    let body = creation(&write.manifest, intent);
-    let (object, created) = match endpoint.apply(&body, &write.manager, answer(write)).await {
-        Ok(object) => (object, true),
-        Err(ApiError::Conflict { .. }) => match claim(endpoint, &step.reference, ledger).await? {
-            Some(seen) => (update(endpoint, write, &seen.uid, intent).await?, false),
-            None => return Ok(None),
-        },
-        Err(error) => return Err(error.into()),
-    };
-    let object = hold_create_only_fields(endpoint, step, write, object).await?;
-    Ok(Some(Sent { object, created }))
+/// One object on its way.
+struct Sender<'a> {
+    endpoint: &'a Endpoint,
+    step: &'a Step,
+    write: &'a ObjectWrite,
+    /// How much of the object comes back.
+    answer: Answer,
 }
 
-async fn update(endpoint: &Endpoint, write: &ObjectWrite, uid: &str, intent: Option<&str>) -> Result<Value, StepError> {
-    let mut body = write.manifest.clone();
-    set_metadata(&mut body, "uid", json!(uid));
-    mark(&mut body, intent);
-    Ok(endpoint.apply(&body, &write.manager, answer(write)).await?)
-}
+impl Sender<'_> {
+    /// `None`: its predecessor is still on its way out.
+    async fn create(&self, ledger: &Ledger) -> Result<Option<Sent>, StepError> {
+        let intent = ledger.intent(&self.step.reference);
+        let body = creation(&self.write.manifest, intent);
+        let (object, created) = match self.endpoint.apply(&body, &self.write.manager, self.answer).await {
+            Ok(object) => (object, true),
+            Err(ApiError::Conflict { .. }) => match claim(self.endpoint, &self.step.reference, ledger).await? {
+                Some(seen) => (self.update(&seen.uid, intent).await?, false),
+                None => return Ok(None),
+            },
+            Err(error) => return Err(error.into()),
+        };
+        let object = self.hold_create_only_fields(object).await?;
+        Ok(Some(Sent { object, created }))
+    }
 
-fn answer(write: &ObjectWrite) -> Answer {
-    if write.exclusive.is_empty() { Answer::Metadata } else { Answer::Whole }
+    async fn update(&self, uid: &str, intent: Option<&str>) -> Result<Value, StepError> {
+        let mut body = self.write.manifest.clone();
+        set_metadata(&mut body, "uid", json!(uid));
+        mark(&mut body, intent);
+        Ok(self.endpoint.apply(&body, &self.write.manager, self.answer).await?)
+    }
+
+    /// Fields that are set at creation and then left get a second owner of ours, so that a later apply which no longer names them does not take
+    /// them away.
+    async fn hold_create_only_fields(&self, object: Value) -> Result<Value, StepError> {
+        let Self { step, write, .. } = self;
+        let mut held = json!({});
+        for pointer in &write.create_only_fields {
+            let unsupported = |message: String| StepError::Unsupported { reference: step.reference.clone(), message };
+            let Some(tokens) = banhbaoring_pipeline::json::tokens(pointer) else {
+                return Err(unsupported(format!("{pointer} is not a JSON pointer; mend createOnlyFields in the plugin")));
+            };
+            if copy_path(&write.manifest, &tokens, &mut held).is_err() {
+                return Err(unsupported(format!(
+                    "{pointer} goes through a list whose items have no name; give a pointer to the list itself"
+                )));
+            }
+        }
+        let Some(fields) = held.as_object().filter(|fields| !fields.is_empty()) else {
+            return Ok(object);
+        };
+        let mut body = json!({"apiVersion": write.manifest["apiVersion"], "kind": write.manifest["kind"]});
+        for (key, value) in fields {
+            body[key.as_str()] = value.clone();
+        }
+        set_metadata(&mut body, "name", json!(step.reference.name));
+        set_metadata(&mut body, "uid", json!(Seen::of(&object).uid));
+        Ok(self.endpoint.apply(&body, &creation_manager(&write.manager), self.answer).await?)
+    }
 }
 
 /// `manifest` as the body of a creation: a conflict where an object of that name exists.
@@ -139,31 +180,6 @@ pub(crate) async fn claim(endpoint: &Endpoint, reference: &ObjectReference, ledg
     } else {
         Err(StepError::NameTaken(reference.clone()))
     }
-}
-
-/// Fields that are set at creation and then left get a second owner of ours, so that a later apply which no longer names them does not take
-/// them away.
-async fn hold_create_only_fields(endpoint: &Endpoint, step: &Step, write: &ObjectWrite, object: Value) -> Result<Value, StepError> {
-    let mut held = json!({});
-    for pointer in &write.create_only_fields {
-        let unsupported = |message: String| StepError::Unsupported { reference: step.reference.clone(), message };
-        let Some(tokens) = banhbaoring_pipeline::json::tokens(pointer) else {
-            return Err(unsupported(format!("{pointer} is not a JSON pointer; mend createOnlyFields in the plugin")));
-        };
-        if copy_path(&write.manifest, &tokens, &mut held).is_err() {
-            return Err(unsupported(format!("{pointer} goes through a list whose items have no name; give a pointer to the list itself")));
-        }
-    }
-    let Some(fields) = held.as_object().filter(|fields| !fields.is_empty()) else {
-        return Ok(object);
-    };
-    let mut body = json!({"apiVersion": write.manifest["apiVersion"], "kind": write.manifest["kind"]});
-    for (key, value) in fields {
-        body[key.as_str()] = value.clone();
-    }
-    set_metadata(&mut body, "name", json!(step.reference.name));
-    set_metadata(&mut body, "uid", json!(Seen::of(&object).uid));
-    Ok(endpoint.apply(&body, &creation_manager(&write.manager), answer(write)).await?)
 }
 
 /// The manager that holds what is set at creation.

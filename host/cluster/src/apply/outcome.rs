@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use banhbaoring_pipeline::contract::ObjectReference;
+use banhbaoring_pipeline::observation::ObservedChild;
 use banhbaoring_pipeline::plan::{Cause, Step};
 use banhbaoring_pipeline::report::Mishap;
 
@@ -10,9 +11,10 @@ use crate::inventory::StoredInventory;
 use crate::prune::Pruned;
 use crate::request::ApiError;
 use crate::secret::SecretError;
+use crate::sighting::Sighting;
 
 /// What a sent step left behind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Written {
     pub(crate) uid: String,
     pub(crate) resource_version: String,
@@ -24,12 +26,14 @@ pub(crate) struct Written {
     pub(crate) renew_at: Option<i64>,
     /// ConfigMaps that a Secret was published to.
     pub(crate) published: Vec<(ObjectReference, Box<Written>)>,
+    /// The object as it is then; of Secrets absent.
+    pub(crate) sighting: Option<Sighting>,
     /// The Secret was written and its publication was not.
     pub(crate) publish_failed: Option<StepError>,
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Done {
     Written(Box<Written>),
     /// Applied only where it exists, and it does not.
@@ -145,7 +149,9 @@ pub struct Applied {
     pub components: BTreeMap<String, ComponentApplied>,
     /// Deletions.
     pub pruned: Vec<Pruned>,
-    /// As stored now.
+    /// Children as the API server answered their writes.
+    pub children: BTreeMap<ObjectReference, ObservedChild>,
+    /// With what was learnt; not stored yet.
     pub inventory: StoredInventory,
 }
 
@@ -156,7 +162,7 @@ impl Applied {
     }
 
     pub(super) fn new(inventory: StoredInventory) -> Self {
-        Self { components: BTreeMap::new(), pruned: Vec::new(), inventory }
+        Self { components: BTreeMap::new(), pruned: Vec::new(), children: BTreeMap::new(), inventory }
     }
 
     /// What a report has to tell.

@@ -54,6 +54,7 @@ impl Cluster {
             created,
             published,
             publish_failed,
+            sighting: None,
         })))
     }
 

@@ -23,6 +23,11 @@ impl Place {
     pub(super) fn new(api_version: &str, kind: &str, namespace: Option<String>, account: NamespacedName, children: Option<Sight>) -> Self {
         Self { api_version: api_version.to_owned(), kind: kind.to_owned(), namespace, account, children }
     }
+
+    /// Whether it is looked at with this account, `namespace/name`.
+    pub(super) fn is_of(&self, account: &str) -> bool {
+        account.split_once('/') == Some((&self.account.namespace, &self.account.name))
+    }
 }
 
 /// What an owner looks at: an object, whatever its uid, or with an empty name all objects there.
@@ -42,7 +47,7 @@ impl Subject {
 
     pub(super) fn is_at(&self, place: &Place) -> bool {
         let group = place.api_version.split_once('/').map_or("", |(group, _)| group);
-        self.kind == place.kind && self.namespace == place.namespace && self.group == group
+        self.kind == place.kind && (place.namespace.is_none() || self.namespace == place.namespace) && self.group == group
     }
 }
 
@@ -50,8 +55,9 @@ impl Subject {
 struct Follower {
     kind: String,
     owner: OwnerReference,
-    places: BTreeSet<Place>,
-    children: BTreeSet<Arc<Subject>>,
+    places: BTreeSet<Arc<Place>>,
+    /// With the place whose watch tells of them.
+    children: BTreeMap<Arc<Subject>, Arc<Place>>,
     asked: BTreeSet<Arc<Subject>>,
     /// Something that it asked about changed.
     changed: bool,
@@ -73,7 +79,7 @@ pub(super) struct Followers {
     /// Uids of owners that look at a subject: of a child one.
     by_subject: HashMap<Arc<Subject>, Vec<Arc<str>>>,
     /// Owners per place, so that the last one ends its watch.
-    users: HashMap<Place, usize>,
+    users: HashMap<Arc<Place>, usize>,
 }
 
 impl Followers {
@@ -86,22 +92,26 @@ impl Followers {
         asked: BTreeMap<Subject, Place>,
     ) -> Left {
         let before = self.by_uid.get(owner.uid.as_str());
-        let places: BTreeSet<Place> = children.values().chain(asked.values()).cloned().collect();
-        let same = |before: &BTreeSet<Arc<Subject>>, now: &BTreeMap<Subject, Place>| before.iter().map(AsRef::as_ref).eq(now.keys());
-        if before
-            .map_or(places.is_empty(), |before| before.places == places && same(&before.children, &children) && same(&before.asked, &asked))
-        {
+        let is_same = |before: &Follower| {
+            let children = children.iter().map(|(subject, place)| (subject, place));
+            before.children.iter().map(|(subject, place)| (subject.as_ref(), place.as_ref())).eq(children)
+                && before.asked.iter().map(AsRef::as_ref).eq(asked.keys())
+                && asked.values().all(|place| before.places.contains(place))
+        };
+        if before.map_or(children.is_empty() && asked.is_empty(), is_same) {
             return Left::default();
         }
         let changed = before.is_some_and(|before| before.changed);
+        let places: BTreeSet<Arc<Place>> = children.values().chain(asked.values()).map(|place| self.shared(place)).collect();
         for place in &places {
             *self.users.entry(place.clone()).or_default() += 1;
         }
         let mut left = self.forget(&owner.uid);
         let uid: Arc<str> = Arc::from(owner.uid.as_str());
-        let shared = |subjects: BTreeMap<Subject, Place>| subjects.into_keys().map(Arc::new).collect::<BTreeSet<_>>();
-        let (children, asked) = (shared(children), shared(asked));
-        for subject in children.iter().chain(&asked) {
+        let children: BTreeMap<Arc<Subject>, Arc<Place>> =
+            children.into_iter().map(|(subject, place)| (Arc::new(subject), self.shared(&place))).collect();
+        let asked: BTreeSet<Arc<Subject>> = asked.into_keys().map(Arc::new).collect();
+        for subject in children.keys().chain(&asked) {
             let uids = self.by_subject.entry(subject.clone()).or_default();
             if !uids.contains(&uid) {
                 uids.push(uid.clone());
@@ -116,9 +126,13 @@ impl Followers {
         left
     }
 
-    /// Where an owner looks.
-    pub(super) fn places(&self, uid: &str) -> impl Iterator<Item = &Place> {
-        self.by_uid.get(uid).into_iter().flat_map(|follower| &follower.places)
+    fn shared(&self, place: &Place) -> Arc<Place> {
+        self.users.get_key_value(place).map_or_else(|| Arc::new(place.clone()), |(shared, _)| shared.clone())
+    }
+
+    /// Where an owner looks; absent for one that does not.
+    pub(super) fn places(&self, uid: &str) -> Option<&BTreeSet<Arc<Place>>> {
+        self.by_uid.get(uid).map(|follower| &follower.places)
     }
 
     /// The subject as it is shared, if anybody looks at it.
@@ -126,11 +140,17 @@ impl Followers {
         self.by_subject.get_key_value(subject).map(|(shared, _)| shared.clone())
     }
 
+    /// The child as it is shared, and the place whose watch tells of it.
+    pub(super) fn child(&self, subject: &Subject) -> Option<(&Arc<Subject>, &Arc<Place>)> {
+        let uids = self.by_subject.get(subject)?;
+        uids.iter().find_map(|uid| self.by_uid.get(uid)?.children.get_key_value(subject))
+    }
+
     /// The owner looks nowhere any more.
     pub(super) fn forget(&mut self, uid: &str) -> Left {
         let Some(follower) = self.by_uid.remove(uid) else { return Left::default() };
         let mut left = Left::default();
-        for subject in follower.children.iter().chain(&follower.asked) {
+        for subject in follower.children.keys().chain(&follower.asked) {
             let Some(uids) = self.by_subject.get_mut(subject) else { continue };
             uids.retain(|other| other.as_ref() != uid);
             if uids.is_empty() {
@@ -145,26 +165,24 @@ impl Followers {
             });
             if users == 0 {
                 self.users.remove(&place);
-                left.places.push(place);
+                left.places.push(place.as_ref().clone());
             }
         }
         left
     }
 
-    /// Something at a place changed: an object, or, without a name, possibly all. Returns who has to be told, with the kinds of the owners.
-    pub(super) fn changed(&mut self, place: &Place, name: Option<&str>) -> Vec<(String, OwnerReference)> {
-        let subject = |name: &str| Subject::new(&place.api_version, &place.kind, place.namespace.clone(), name);
-        let uids: BTreeSet<Arc<str>> = match name {
-            Some(name) => {
-                [subject(name), subject("")].iter().filter_map(|subject| self.by_subject.get(subject)).flatten().cloned().collect()
-            }
+    /// Something at a place changed: an object, or, where none is named, possibly all. Returns who has to be told, with the kinds of the owners.
+    pub(super) fn changed(&mut self, place: &Place, object: Option<&Subject>) -> Vec<(String, OwnerReference)> {
+        let all = Subject::new(&place.api_version, &place.kind, place.namespace.clone(), "");
+        let uids: BTreeSet<Arc<str>> = match object {
+            Some(object) => [object, &all].iter().filter_map(|subject| self.by_subject.get(*subject)).flatten().cloned().collect(),
             None => self.by_uid.iter().filter(|(_, follower)| follower.places.contains(place)).map(|(uid, _)| uid.clone()).collect(),
         };
         let mut told = Vec::new();
         for uid in uids {
             let Some(follower) = self.by_uid.get_mut(&uid) else { continue };
-            let asked = |name: &str| follower.asked.contains(&subject(name));
-            follower.changed |= name.map_or(place.children.is_none(), |name| asked(name) || asked(""));
+            let asked = |object: &Subject| follower.asked.contains(object) || follower.asked.contains(&all);
+            follower.changed |= object.map_or(place.children.is_none(), asked);
             told.push((follower.kind.clone(), follower.owner.clone()));
         }
         told
@@ -190,8 +208,12 @@ mod tests {
         Place::new("v1", kind, Some("team".to_owned()), account, sight)
     }
 
+    fn subject(kind: &str, name: &str) -> Subject {
+        Subject::new("v1", kind, Some("team".to_owned()), name)
+    }
+
     fn at(kind: &str, name: &str, children_only: bool) -> BTreeMap<Subject, Place> {
-        BTreeMap::from([(Subject::new("v1", kind, Some("team".to_owned()), name), place(kind, children_only))])
+        BTreeMap::from([(subject(kind, name), place(kind, children_only))])
     }
 
     fn names(told: Vec<(String, OwnerReference)>) -> Vec<String> {
@@ -203,9 +225,9 @@ mod tests {
         let mut followers = Followers::default();
         followers.follow("k", &owner("a"), at("Service", "x", true), BTreeMap::new());
         followers.follow("k", &owner("b"), at("Service", "y", true), BTreeMap::new());
-        assert_eq!(names(followers.changed(&place("Service", true), Some("x"))), ["a"]);
+        assert_eq!(names(followers.changed(&place("Service", true), Some(&subject("Service", "x")))), ["a"]);
         assert!(!followers.take_changed("a"), "a child is no answer");
-        assert!(followers.changed(&place("Pod", true), Some("x")).is_empty());
+        assert!(followers.changed(&place("Pod", true), Some(&subject("Pod", "x"))).is_empty());
     }
 
     #[test]
@@ -214,7 +236,7 @@ mod tests {
         followers.follow("k", &owner("a"), BTreeMap::new(), at("Pod", "x", false));
         followers.follow("k", &owner("b"), BTreeMap::new(), at("Pod", "", false));
         followers.follow("k", &owner("c"), BTreeMap::new(), at("Pod", "z", false));
-        assert_eq!(names(followers.changed(&place("Pod", false), Some("x"))), ["a", "b"]);
+        assert_eq!(names(followers.changed(&place("Pod", false), Some(&subject("Pod", "x")))), ["a", "b"]);
         assert!(followers.take_changed("a") && followers.take_changed("b") && !followers.take_changed("c"));
         assert!(!followers.take_changed("a"), "told once");
         assert_eq!(names(followers.changed(&place("Pod", false), None)).len(), 3);
@@ -224,7 +246,7 @@ mod tests {
     fn a_change_is_not_lost_when_the_owner_asks_something_else_meanwhile() {
         let mut followers = Followers::default();
         followers.follow("k", &owner("a"), BTreeMap::new(), at("Pod", "x", false));
-        followers.changed(&place("Pod", false), Some("x"));
+        followers.changed(&place("Pod", false), Some(&subject("Pod", "x")));
         followers.follow("k", &owner("a"), at("Service", "s", true), at("Pod", "x", false));
         assert!(followers.take_changed("a"));
     }

@@ -5,18 +5,37 @@ use std::sync::Arc;
 
 use super::followers::{Place, Subject};
 use crate::sighting::Sighting;
+use crate::version::is_newer;
 
 #[derive(Debug)]
 enum Kept {
     Seen(Box<Sighting>),
-    /// We write it: until it is asked for, nobody knows whether what the watch says is older.
-    Unsure,
+    /// We write it: until the write is answered, or it is asked for, nobody knows whether what the watch says is older.
+    Unsure(News),
 }
+
+/// What a watch told of an object that we write.
+#[derive(Debug, Default)]
+enum News {
+    #[default]
+    Nothing,
+    Seen(Box<Sighting>),
+    /// Gone, at that version.
+    Gone(String),
+}
+
+/// Objects with our label that nobody follows: somebody may soon, because a host that starts again lists them before it looks at their owners.
+/// More than so many are not kept, because anybody can write a label.
+const MAX_UNCLAIMED: usize = 100_000;
 
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Sightings {
     objects: HashMap<Arc<Subject>, Kept>,
+    /// Pointers of children below which only their component may own anything, where there are any.
+    exclusive: HashMap<Arc<Subject>, Vec<String>>,
+    /// Of objects that nobody follows yet, by the place where they were seen.
+    unclaimed: HashMap<Place, HashMap<Subject, Sighting>>,
     /// Watches that have told everything there was, at least once.
     complete: HashSet<Place>,
     /// What a watch that begins again has told so far.
@@ -24,6 +43,29 @@ pub(super) struct Sightings {
 }
 
 impl Sightings {
+    /// Below these pointers only its component may own anything. What was seen with others in mind says nothing of that.
+    pub(super) fn expect(&mut self, subject: &Arc<Subject>, exclusive: &[String]) {
+        if self.exclusive(subject) == exclusive {
+            return;
+        }
+        self.objects.remove(subject);
+        if exclusive.is_empty() {
+            self.exclusive.remove(subject);
+        } else {
+            self.exclusive.insert(subject.clone(), exclusive.to_vec());
+        }
+    }
+
+    /// Pointers below which only the component of this child may own anything.
+    pub(super) fn exclusive(&self, subject: &Subject) -> &[String] {
+        self.exclusive.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the watch of a place has told everything there was.
+    pub(super) fn is_complete(&self, place: &Place) -> bool {
+        self.complete.contains(place)
+    }
+
     /// What is known of an object at a place, if it is known.
     pub(super) fn get(&self, place: &Place, subject: &Subject) -> Option<&Sighting> {
         match self.objects.get(subject) {
@@ -32,15 +74,39 @@ impl Sightings {
         }
     }
 
+    /// Somebody follows an object from now on, at that place.
+    pub(super) fn claim(&mut self, place: &Place, subject: &Arc<Subject>) {
+        if let Some(sighting) = self.unclaimed.get_mut(place).and_then(|unclaimed| unclaimed.remove(subject.as_ref()))
+            && self.exclusive(subject).is_empty()
+        {
+            self.objects.entry(subject.clone()).or_insert_with(|| Kept::Seen(Box::new(sighting)));
+        }
+    }
+
+    /// A watch saw an object that nobody follows; `None`: saw it go.
+    pub(super) fn saw_unclaimed(&mut self, place: &Place, subject: Subject, sighting: Option<Sighting>) {
+        let Some(sighting) = sighting else {
+            if let Some(unclaimed) = self.unclaimed.get_mut(place) {
+                unclaimed.remove(&subject);
+            }
+            return;
+        };
+        let unclaimed = self.unclaimed.entry(place.clone()).or_default();
+        if unclaimed.len() < MAX_UNCLAIMED || unclaimed.contains_key(&subject) {
+            unclaimed.insert(subject, sighting);
+        }
+    }
+
     /// The watch of a place begins, maybe again.
     pub(super) fn begin(&mut self, place: &Place) {
+        self.unclaimed.remove(place);
         self.listed.insert(place.clone(), HashSet::new());
     }
 
     /// The watch of a place has told everything that is there: what it did not tell is gone. `at` says whether a subject is at the place.
     pub(super) fn complete(&mut self, place: &Place, at: impl Fn(&Subject) -> bool) {
         let listed = self.listed.remove(place).unwrap_or_default();
-        self.objects.retain(|subject, kept| matches!(kept, Kept::Unsure) || !at(subject) || listed.contains(subject));
+        self.objects.retain(|subject, kept| matches!(kept, Kept::Unsure(_)) || !at(subject) || listed.contains(subject));
         self.complete.insert(place.clone());
     }
 
@@ -49,8 +115,8 @@ impl Sightings {
         if let Some(listed) = self.listed.get_mut(place) {
             listed.insert(subject.clone());
         }
-        match self.objects.get(&subject) {
-            Some(Kept::Unsure) => {}
+        match self.objects.get_mut(&subject) {
+            Some(Kept::Unsure(news)) => *news = News::Seen(Box::new(sighting)),
             Some(Kept::Seen(known)) if !is_newer(&sighting.resource_version, &known.resource_version) => {}
             _ => {
                 self.objects.insert(subject, Kept::Seen(Box::new(sighting)));
@@ -60,44 +126,44 @@ impl Sightings {
 
     /// A watch saw an object go, at that version.
     pub(super) fn gone(&mut self, subject: &Subject, resource_version: &str) {
-        if let Some(Kept::Seen(known)) = self.objects.get(subject)
-            && is_newer(resource_version, &known.resource_version)
-        {
-            self.objects.remove(subject);
+        match self.objects.get_mut(subject) {
+            Some(Kept::Unsure(news)) => *news = News::Gone(resource_version.to_owned()),
+            Some(Kept::Seen(known)) if is_newer(resource_version, &known.resource_version) => {
+                self.objects.remove(subject);
+            }
+            _ => {}
         }
     }
 
-    /// Somebody asked for an object by name, after everything that we wrote.
+    /// The API server answered what it has, after everything that we wrote.
     pub(super) fn looked(&mut self, subject: Arc<Subject>, sighting: Sighting) {
-        match self.objects.get(&subject) {
-            Some(Kept::Seen(known)) if !is_newer(&sighting.resource_version, &known.resource_version) => {}
-            _ => {
-                self.objects.insert(subject, Kept::Seen(Box::new(sighting)));
-            }
-        }
+        let sighting = match self.objects.remove(&subject) {
+            Some(Kept::Seen(known)) if !is_newer(&sighting.resource_version, &known.resource_version) => known,
+            Some(Kept::Unsure(News::Seen(news))) if is_newer(&news.resource_version, &sighting.resource_version) => news,
+            // It was deleted after it was answered; what is there now has to be asked for.
+            Some(Kept::Unsure(News::Gone(version))) if is_newer(&version, &sighting.resource_version) => return,
+            _ => Box::new(sighting),
+        };
+        self.objects.insert(subject, Kept::Seen(sighting));
     }
 
     /// An object is about to be written.
     pub(super) fn write(&mut self, subject: Arc<Subject>) {
-        self.objects.insert(subject, Kept::Unsure);
+        self.objects.insert(subject, Kept::Unsure(News::Nothing));
     }
 
     /// Nobody looks at it any more.
     pub(super) fn forget(&mut self, subject: &Subject) {
         self.objects.remove(subject);
+        self.exclusive.remove(subject);
     }
 
     /// The watch has ended.
     pub(super) fn end(&mut self, place: &Place) {
         self.complete.remove(place);
         self.listed.remove(place);
+        self.unclaimed.remove(place);
     }
-}
-
-/// Versions are compared as the numbers that they are (KEP-5504); what is no number is older than everything, so that it is asked for.
-fn is_newer(one: &str, than: &str) -> bool {
-    let number = |text: &str| text.parse::<u64>().unwrap_or(0);
-    number(one) > number(than)
 }
 
 #[cfg(test)]
@@ -123,7 +189,7 @@ mod tests {
     }
 
     fn at(version: u64) -> Sighting {
-        Sighting::of(&json!({"metadata": {"uid": "u", "resourceVersion": version.to_string()}}), &sight())
+        Sighting::of(&json!({"metadata": {"uid": "u", "resourceVersion": version.to_string()}}), &sight(), &[])
     }
 
     fn known(sightings: &Sightings, name: &str) -> Option<String> {
@@ -162,6 +228,47 @@ mod tests {
         assert_eq!(known(&sightings, "a").as_deref(), Some("8"), "news that are older than what was read");
         sightings.saw(&place(), subject("a"), at(9));
         assert_eq!(known(&sightings, "a").as_deref(), Some("9"));
+    }
+
+    #[test]
+    fn what_a_watch_tells_while_we_write_counts_if_it_is_newer_than_the_answer() {
+        let mut sightings = synced(&[("a", 5), ("b", 5), ("c", 5)]);
+        for (name, told) in [("a", 6), ("b", 9)] {
+            sightings.write(subject(name));
+            sightings.saw(&place(), subject(name), at(told));
+            sightings.looked(subject(name), at(8));
+        }
+        assert_eq!((known(&sightings, "a").as_deref(), known(&sightings, "b").as_deref()), (Some("8"), Some("9")));
+        sightings.write(subject("c"));
+        sightings.gone(&subject("c"), "9");
+        sightings.looked(subject("c"), at(8));
+        assert_eq!(known(&sightings, "c"), None, "deleted after our write");
+    }
+
+    #[test]
+    fn what_was_seen_without_minding_exclusive_pointers_says_nothing_of_them() {
+        let mut sightings = synced(&[("a", 5)]);
+        sightings.expect(&subject("a"), &["/spec/ports".to_owned()]);
+        assert_eq!(known(&sightings, "a"), None);
+        sightings.looked(subject("a"), at(5));
+        sightings.expect(&subject("a"), &["/spec/ports".to_owned()]);
+        assert_eq!((known(&sightings, "a").as_deref(), sightings.exclusive(&subject("a")).len()), (Some("5"), 1));
+        sightings.forget(&subject("a"));
+        assert!(sightings.exclusive(&subject("a")).is_empty());
+    }
+
+    #[test]
+    fn what_was_seen_before_anybody_followed_it_is_known_at_once() {
+        let mut sightings = synced(&[]);
+        for (name, version) in [("a", 5), ("b", 5)] {
+            sightings.saw_unclaimed(&place(), subject(name).as_ref().clone(), Some(at(version)));
+        }
+        assert_eq!(known(&sightings, "a"), None);
+        sightings.claim(&place(), &subject("a"));
+        assert_eq!(known(&sightings, "a").as_deref(), Some("5"));
+        sightings.saw_unclaimed(&place(), subject("b").as_ref().clone(), None);
+        sightings.claim(&place(), &subject("b"));
+        assert_eq!(known(&sightings, "b"), None, "it went before");
     }
 
     #[test]

@@ -183,7 +183,7 @@ async fn a_failure_holds_up_its_component_and_those_after_it_and_nobody_else() {
         of("c", "apart", fixture.config_map("apart", "1")),
     ];
     let after: Dependencies = [("b".to_owned(), ["a".to_owned()].into())].into();
-    let applied = fixture.cluster.apply(&plan(steps, Vec::new()), &after, fixture.inventory().await).await.unwrap();
+    let applied = fixture.apply_after(plan(steps, Vec::new()), &after).await;
     let (reason, _) = refused(&applied);
     assert_eq!(reason, "Invalid");
     assert!(!fixture.exists("deployment", "web").await, "a later step of the same component");

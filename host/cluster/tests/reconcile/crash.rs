@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use banhbaoring_api::inventory::ChildEntry;
 use banhbaoring_cluster::inventory::InventoryError;
-use banhbaoring_cluster::{Applied, ApplyError, Dependencies, StepOutcome, StoredInventory, Views};
+use banhbaoring_cluster::{Applied, Dependencies, StepOutcome, StoredInventory, Views};
 use banhbaoring_testing::wait::until;
 use serde_json::json;
 
 use crate::secrets::authority_step;
-use crate::support::{Fixture, outcomes, plan, refused, written};
+use crate::support::{Fixture, apply, outcomes, plan, refused, written};
 
 async fn intend(fixture: &Fixture, name: &str, token: &str) {
     let mut inventory = fixture.inventory().await;
@@ -40,12 +40,7 @@ async fn death_between_intent_and_creation_converges() {
 #[tokio::test]
 async fn death_between_creation_and_the_inventory_converges_on_the_same_object() {
     let fixture = Fixture::new("crash").await;
-    let before = fixture.inventory().await;
-    let applied = fixture
-        .cluster
-        .apply(&plan(vec![fixture.create(fixture.config_map("a", "1"))], Vec::new()), &Dependencies::new(), before)
-        .await
-        .unwrap();
+    let applied = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
     let uid = fixture.get("configmap", "a").await["metadata"]["uid"].clone();
     let token = fixture.get("configmap", "a").await["metadata"]["annotations"]["banhbaoring.io/intent"].as_str().unwrap().to_owned();
     // What the inventory said when the host died: the intent, without the uid.
@@ -59,7 +54,7 @@ async fn death_between_creation_and_the_inventory_converges_on_the_same_object()
     let restarted = fixture.restarted().await;
     let inventory = restarted.inventories.read(&fixture.owner).await.unwrap();
     let again = plan(vec![fixture.create(fixture.config_map("a", "2"))], Vec::new());
-    let applied = restarted.apply(&again, &Dependencies::new(), inventory).await.unwrap();
+    let applied = apply(&restarted, &again, &Dependencies::new(), inventory).await.unwrap();
     assert!(matches!(outcomes(&applied).as_slice(), [StepOutcome::Written { created: false, .. }]), "{applied:?}");
     let live = fixture.get("configmap", "a").await;
     assert_eq!(live["metadata"]["uid"], uid);
@@ -97,7 +92,7 @@ async fn death_while_an_interrupted_creation_is_taken_up_converges_on_the_same_o
         forget_what_was_made(&fixture, &first, &tokens).await;
         let restarted = fixture.restarted().await;
         let inventory = restarted.inventories.read(&fixture.owner).await.unwrap();
-        let applied = restarted.apply(&plan(steps(), Vec::new()), &Dependencies::new(), inventory).await.unwrap();
+        let applied = apply(&restarted, &plan(steps(), Vec::new()), &Dependencies::new(), inventory).await.unwrap();
         assert_eq!(applied.mishaps(), [], "death {death}");
         for ((kind, name), was) in &made {
             let live = fixture.get(kind, name).await;
@@ -127,9 +122,9 @@ async fn a_host_that_no_longer_leads_sends_nothing() {
     let fixture = Fixture::new("crash").await;
     let stale = fixture.inventory().await;
     fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
-    let refused =
-        fixture.cluster.apply(&plan(vec![fixture.create(fixture.config_map("b", "1"))], Vec::new()), &Dependencies::new(), stale).await;
-    assert!(matches!(refused, Err(ApplyError::Inventory(InventoryError::Superseded { .. }))), "{refused:?}");
+    let plan = plan(vec![fixture.create(fixture.config_map("b", "1"))], Vec::new());
+    let refused = fixture.cluster.intend(&plan, stale).await;
+    assert!(matches!(refused, Err(InventoryError::Superseded { .. })), "{refused:?}");
     assert!(!fixture.exists("configmap", "b").await);
 }
 
@@ -150,7 +145,7 @@ async fn a_host_killed_again_and_again_makes_nothing_twice() {
         let running = tokio::spawn(async move {
             let views = Views::new();
             cluster.observe_children(&inventory.spec, &views).await;
-            cluster.apply(&plan, &Dependencies::new(), inventory).await.map(|_| ())
+            apply(&cluster, &plan, &Dependencies::new(), inventory).await.map(|_| ())
         });
         // Somewhere between the first write and the last; the point differs from kill to kill.
         tokio::time::sleep(Duration::from_millis(u64::from((seed ^ kill.wrapping_mul(2_654_435_761)) % 60))).await;
@@ -164,7 +159,7 @@ async fn a_host_killed_again_and_again_makes_nothing_twice() {
     let applied = until(Duration::from_secs(30), "the last pass", async || {
         let inventory = fixture.inventory().await;
         let last = missing(&inventory);
-        fixture.cluster.apply(&last, &Dependencies::new(), inventory).await.map_err(|error| error.to_string())
+        apply(&fixture.cluster, &last, &Dependencies::new(), inventory).await.map_err(|error| error.to_string())
     })
     .await
     .expect("nobody else writes");

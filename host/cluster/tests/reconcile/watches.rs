@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec, OwnerReference};
 use banhbaoring_cluster::observe::Views;
-use banhbaoring_cluster::watch::Question;
+use banhbaoring_cluster::watch::{Question, Subscription};
+use banhbaoring_pipeline::observation::ObservedChild;
 use banhbaoring_pipeline::plan::Cause;
 use banhbaoring_testing::wait;
 use serde_json::json;
@@ -66,58 +67,110 @@ async fn what_a_need_asks_about_wakes_who_asked_and_says_that_the_answer_is_old(
     drop(subscription);
 }
 
-/// An owner's child as the operator observes it, and how many requests it took.
-#[tokio::test]
-async fn what_a_watch_keeps_current_costs_no_request_and_what_was_written_is_asked_for_once() {
+/// A fixture with one child `a` that a watch follows, and who is told of it.
+async fn followed() -> (Fixture, InventorySpec, mpsc::Receiver<OwnerReference>, Subscription) {
     let fixture = Fixture::new("watches").await;
-    let applied = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await;
-    let mut inventory = applied.inventory.spec;
-    let reference = fixture.reference("v1", "ConfigMap", "a");
-    let (cluster, views) = (&fixture.cluster, Views::new());
+    let inventory = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await.inventory.spec;
+    let watches = &fixture.cluster.watches;
     let (wake, mut told) = mpsc::channel(64);
-    let _subscription = cluster.watches.subscribe("kind", wake);
-    cluster.watches.follow("kind", &inventory.owner, Some((&inventory, &views)), &[]).await;
+    let subscription = watches.subscribe("kind", wake);
+    watches.follow("kind", &inventory.owner, Some((&inventory, &Views::new())), &[]).await;
     until_told(&mut told, "owner").await;
-    let before = cluster.observe_children(&inventory, &views).await.children[&reference].clone();
-    let applied = fixture.apply(vec![fixture.update(Cause::Changed, fixture.config_map("a", "2"), &before.uid)]).await;
-    inventory = applied.inventory.spec;
-    let seen = cluster.observe_children(&inventory, &views).await.children[&reference].clone();
-    let live = fixture.get("configmap", "a").await["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-    assert_eq!(seen.resource_version, live, "what was written is not taken from an older sight");
+    (fixture, inventory, told, subscription)
+}
+
+/// How many children could not be observed, and the first that could.
+async fn observed(fixture: &Fixture, inventory: &InventorySpec) -> (usize, Option<ObservedChild>) {
+    let observed = fixture.cluster.observe_children(inventory, &Views::new()).await;
+    (observed.failures.len(), observed.children.into_values().next())
+}
+
+async fn revoke(fixture: &Fixture) {
+    fixture.kubectl.run(&["delete", "rolebinding", "plugin"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_watch_keeps_current_costs_no_request() {
+    let (fixture, mut inventory, _told, _subscription) = followed().await;
+    let seen = observed(&fixture, &inventory).await;
     // An account that may do nothing shows whether anybody is asked.
+    revoke(&fixture).await;
+    assert_eq!(observed(&fixture, &inventory).await, seen, "known without a request");
     let mut unreadable = inventory.clone();
-    let asks = async |inventory: InventorySpec| {
-        let observed = cluster.observe_children(&inventory, &views).await;
-        (observed.failures.len(), observed.children.into_values().next())
-    };
-    assert_eq!(asks(inventory.clone()).await, (0, Some(seen.clone())));
-    let revoked = ["delete", "rolebinding", "plugin"];
-    fixture.kubectl.run(&revoked).await.unwrap();
-    assert_eq!(asks(inventory.clone()).await, (0, Some(seen)), "known without a request");
     unreadable.children[0].account = format!("{}/nobody", fixture.namespace);
-    assert_eq!(asks(unreadable).await.0, 1, "another account has to ask for itself");
+    assert_eq!(observed(&fixture, &unreadable).await.0, 1, "another account has to ask for itself");
     inventory.children[0].exclusive = vec!["/data".to_owned()];
-    assert_eq!(asks(inventory).await.0, 1, "what others own below exclusive pointers is read each time");
+    assert_eq!(observed(&fixture, &inventory).await.0, 1, "what others own below exclusive pointers was not minded");
+}
+
+#[tokio::test]
+async fn what_a_write_was_answered_is_what_is_known() {
+    let (fixture, inventory, _told, _subscription) = followed().await;
+    let before = observed(&fixture, &inventory).await.1.unwrap();
+    let applied = fixture.apply(vec![fixture.update(Cause::Changed, fixture.config_map("a", "2"), &before.uid)]).await;
+    revoke(&fixture).await;
+    let (failures, seen) = observed(&fixture, &applied.inventory.spec).await;
+    let seen = seen.unwrap();
+    let live = fixture.get("configmap", "a").await["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    assert_eq!((failures, &seen.resource_version), (0, &live));
+    assert_eq!(applied.children.into_values().collect::<Vec<_>>(), [seen]);
+}
+
+#[tokio::test]
+async fn additions_below_exclusive_pointers_are_seen_through_the_watch() {
+    let (fixture, mut inventory, mut told, _subscription) = followed().await;
+    inventory.children[0].exclusive = vec!["/data".to_owned()];
+    let before = observed(&fixture, &inventory).await.1.unwrap();
+    fixture.cluster.watches.follow("kind", &inventory.owner, Some((&inventory, &Views::new())), &[]).await;
+    assert_eq!(observed(&fixture, &inventory).await, (0, Some(before.clone())));
+    fixture.kubectl.run(&["patch", "configmap", "a", "--type=merge", "-p", r#"{"data":{"theirs":"1"}}"#]).await.unwrap();
+    until_told(&mut told, "owner").await;
+    revoke(&fixture).await;
+    let after = observed(&fixture, &inventory).await.1.unwrap();
+    assert_ne!(before.fields_hash, after.fields_hash);
 }
 
 #[tokio::test]
 async fn drift_is_seen_through_the_watch() {
-    let fixture = Fixture::new("watches").await;
-    let inventory = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await.inventory.spec;
-    let reference = fixture.reference("v1", "ConfigMap", "a");
-    let (cluster, views) = (&fixture.cluster, Views::new());
-    let (wake, mut told) = mpsc::channel(64);
-    let _subscription = cluster.watches.subscribe("kind", wake);
-    cluster.watches.follow("kind", &inventory.owner, Some((&inventory, &views)), &[]).await;
-    until_told(&mut told, "owner").await;
-    let before = cluster.observe_children(&inventory, &views).await.children[&reference].clone();
+    let (fixture, inventory, mut told, _subscription) = followed().await;
+    let before = observed(&fixture, &inventory).await.1.unwrap();
     fixture.kubectl.run(&["patch", "configmap", "a", "--type=merge", "-p", r#"{"data":{"key":"theirs"}}"#]).await.unwrap();
     until_told(&mut told, "owner").await;
-    let after = cluster.observe_children(&inventory, &views).await.children[&reference].clone();
+    let after = observed(&fixture, &inventory).await.1.unwrap();
     assert_ne!(before.fields_hash, after.fields_hash);
     fixture.kubectl.run(&["delete", "configmap", "a"]).await.unwrap();
     until_told(&mut told, "owner").await;
-    assert_eq!(cluster.observe_children(&inventory, &views).await.children.get(&reference), None);
+    assert_eq!(observed(&fixture, &inventory).await, (0, None));
+}
+
+#[tokio::test]
+async fn an_account_that_may_look_everywhere_needs_one_watch_for_all_namespaces() {
+    let (here, there) = (Fixture::new("watches").await, Fixture::new("watches").await);
+    let binding = format!("watches-{}", here.namespace);
+    let subject = format!("--serviceaccount={}:plugin", here.namespace);
+    here.kubectl.run(&["create", "clusterrolebinding", &binding, "--clusterrole=cluster-admin", &subject]).await.unwrap();
+    let watches = &here.cluster.watches;
+    let (wake, mut told) = mpsc::channel(64);
+    let _subscription = watches.subscribe("kind", wake);
+    let mut inventories = Vec::new();
+    for (name, fixture) in [("here", &here), ("there", &there)] {
+        let mut inventory = fixture.apply(vec![fixture.create(fixture.config_map("a", "1"))]).await.inventory.spec;
+        inventory.children[0].account = format!("{}/plugin", here.namespace);
+        inventory.owner = owner(fixture, name);
+        watches.follow("kind", &inventory.owner, Some((&inventory, &Views::new())), &[]).await;
+        watches.settled(&inventory.owner.uid).await;
+        inventories.push(inventory);
+    }
+    assert_eq!(watches.len(), 1);
+    here.kubectl.run(&["delete", "clusterrolebinding", &binding]).await.unwrap();
+    revoke(&here).await;
+    for inventory in &inventories {
+        assert_eq!(observed(&here, inventory).await.0, 0, "known without a request: {inventory:?}");
+    }
+    until_told(&mut told, "here").await;
+    while told.try_recv().is_ok() {}
+    annotate(&there, "a", 1).await;
+    assert_eq!(until_told(&mut told, "there").await, ["there"], "an object of the same name in another namespace is another");
 }
 
 #[tokio::test]

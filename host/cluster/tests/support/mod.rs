@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use banhbaoring_api::inventory::{ChildEntry, OwnerReference};
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_cluster::observe::Views;
-use banhbaoring_cluster::{Applied, Cluster, Dependencies, StepOutcome, StoredInventory};
+use banhbaoring_cluster::{Applied, Cluster, Dependencies, InventoryError, StepOutcome, StoredInventory};
 use banhbaoring_pipeline::contract::{ApplyMode, ObjectReference};
 use banhbaoring_pipeline::observation::ObservedChild;
 use banhbaoring_pipeline::plan::{Cause, ObjectWrite, Plan, Prune, Step, Write, field_manager};
@@ -131,7 +131,11 @@ metadata: {{name: owner}}
     }
 
     pub async fn apply_plan(&self, plan: Plan) -> Applied {
-        self.cluster.apply(&plan, &Dependencies::new(), self.inventory().await).await.expect("applied")
+        self.apply_after(plan, &Dependencies::new()).await
+    }
+
+    pub async fn apply_after(&self, plan: Plan, after: &Dependencies) -> Applied {
+        apply(&self.cluster, &plan, after, self.inventory().await).await.expect("applied")
     }
 
     pub async fn observe(&self, reference: &ObjectReference) -> Option<ObservedChild> {
@@ -167,6 +171,14 @@ metadata: {{name: owner}}
             resource_version: child.resource_version.clone(),
         }
     }
+}
+
+/// The whole of step 6, the inventory stored.
+pub async fn apply(cluster: &Cluster, plan: &Plan, after: &Dependencies, inventory: StoredInventory) -> Result<Applied, InventoryError> {
+    let intended = cluster.intend(plan, inventory).await?;
+    let mut applied = cluster.apply(intended, after, &Views::new()).await;
+    cluster.inventories.write(&mut applied.inventory).await?;
+    Ok(applied)
 }
 
 pub fn plan(steps: Vec<Step>, prune: Vec<Prune>) -> Plan {

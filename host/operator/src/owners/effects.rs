@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use banhbaoring_api::inventory::OwnerReference;
+use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_cluster::apply::dependencies;
 use banhbaoring_cluster::observe::views;
 use banhbaoring_cluster::{Applied, StoredInventory};
-use banhbaoring_pipeline::contract::EventType;
+use banhbaoring_pipeline::contract::{EventType, Observation as Watching};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::{Graph, Report};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -65,6 +65,13 @@ impl Owners {
         })
     }
 
+    /// Has the children in an inventory looked at by watches, if those of its kind are.
+    pub(super) async fn follow(&self, kind: &OwnerKind, owner: &OwnerReference, inventory: &InventorySpec, graph: &Graph) {
+        let views = views(graph);
+        let children = (kind.observation == Watching::Watch).then_some((inventory, &views));
+        self.cluster.watches.follow(&kind.name, owner, children, &self.answers.questions(&owner.uid)).await;
+    }
+
     /// Step 6.
     pub(super) async fn apply(&self, kind: &OwnerKind, decided: &Decided, inventory: StoredInventory) -> Result<Applied, ReconcileError> {
         if decided.plan.is_empty() && decided.plan.release.is_empty() {
@@ -75,10 +82,11 @@ impl Owners {
         }
         let writes = decided.plan.steps.len() + decided.plan.prune.len();
         self.metrics.wrote(&kind.resource.kind, writes as u64);
-        self.cluster
-            .apply(&decided.plan, &dependencies(&decided.graph), inventory)
-            .await
-            .map_err(|banhbaoring_cluster::ApplyError::Inventory(error)| error.into())
+        let Decided { observation, graph, plan, .. } = decided;
+        let intended = self.cluster.intend(plan, inventory).await?;
+        // Before the first write: what happens to a child afterwards must not go unseen.
+        self.follow(kind, &observation.owner.reference, intended.inventory(), graph).await;
+        Ok(self.cluster.apply(intended, &dependencies(graph), &views(graph)).await)
     }
 
     /// Tells events that were not told yet. An event that cannot be told is told again next time.
@@ -109,15 +117,20 @@ impl Owners {
             };
             match self.recorder.publish(&published, &regarding).await {
                 Ok(()) => {
-                    inventory.spec.events.insert(event.key.clone(), event.fingerprint.clone());
+                    inventory.spec.events.extend(event.told.clone());
                 }
                 Err(error) => warn!(%error, reason = %event.reason, "an event was not told"),
             }
         }
     }
 
-    /// The one status write of a reconcile.
-    pub(super) async fn write_status(&self, kind: &OwnerKind, owner: &Owner, report: &Report) -> Result<(), ReconcileError> {
+    /// The one status write of a reconcile. Returns the owner as it is then.
+    pub(super) async fn write_status(
+        &self,
+        kind: &OwnerKind,
+        owner: &Owner,
+        report: &Report,
+    ) -> Result<Option<DynamicObject>, ReconcileError> {
         let patch = serde_json::json!({
             "apiVersion": owner.reference.api_version,
             "kind": owner.reference.kind,
@@ -128,8 +141,8 @@ impl Owners {
         let api = self.api(kind, &owner.reference)?;
         match api.patch_status(&owner.reference.name, &PatchParams::apply(STATUS_MANAGER).force(), &Patch::Apply(&patch)).await {
             // It went away meanwhile.
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            outcome => outcome.map(|_| ()).map_err(|error| ReconcileError::Report(Box::new(error))),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            outcome => outcome.map(Some).map_err(|error| ReconcileError::Report(Box::new(error))),
         }
     }
 

@@ -6,7 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use banhbaoring_cluster::StoredInventory;
-use banhbaoring_pipeline::contract::ActionOutcome;
+use banhbaoring_cluster::version::is_newer;
+use banhbaoring_pipeline::contract::{ActionOutcome, Json};
+use banhbaoring_pipeline::observation::Owner;
 
 use super::steady::Steady;
 
@@ -20,6 +22,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 pub(super) struct Memory {
     /// As last read or written.
     pub(super) inventory: Option<StoredInventory>,
+    /// Status as it was last written, and the version of the owner since which it holds: what is watched may come later.
+    pub(super) status: Option<(String, Json)>,
     /// `secret/key` whose hashes are asked for.
     pub(super) wanted_material: BTreeSet<String>,
     /// What came of actions, by component and id, and the generation of the owner that it holds for.
@@ -34,6 +38,17 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Puts the status that was written last in the place of an older one.
+    pub(super) fn catch_up(&mut self, owner: &mut Owner) {
+        let Some((version, status)) = &self.status else { return };
+        let seen = owner.object.pointer("/metadata/resourceVersion").and_then(Json::as_str).unwrap_or_default();
+        if is_newer(version, seen) {
+            owner.object["status"] = status.clone();
+        } else {
+            self.status = None;
+        }
+    }
+
     /// How long to wait after one more failure, spread so that owners that failed together do not come back together.
     pub(super) fn next_wait(&mut self, seed: &str) -> Duration {
         self.failures = self.failures.saturating_add(1);

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banhbaoring_api::inventory::OwnerReference;
-use banhbaoring_cluster::observe::views;
 use banhbaoring_cluster::{Applied, InventoryError, StoredInventory};
 use banhbaoring_pipeline::admit::{PermittedAction, PermittedNeed};
-use banhbaoring_pipeline::contract::{ActionOutcome, Json, Observation as Watching, OutcomeError};
+use banhbaoring_pipeline::contract::{ActionOutcome, Failure, Json, OutcomeError};
 use banhbaoring_pipeline::observation::{Observation, Owner};
-use banhbaoring_pipeline::render::{Desired, MAX_ROUNDS};
+use banhbaoring_pipeline::render::{Desired, MAX_ROUNDS, Outcome as RenderOutcome};
 use banhbaoring_pipeline::report::{Facts, Mishap};
 use banhbaoring_pipeline::{Graph, Permitted, Plan, Report, admit, compose, plan, render, report};
 use kube::ResourceExt as _;
@@ -21,6 +20,9 @@ use super::memory::Memory;
 use super::steady::Steady;
 use super::{OwnerKind, Owners};
 use crate::active::Active;
+
+/// Failures in a row after which an owner's status says that the machine has no time.
+const BUSY_PATIENCE: u32 = 5;
 
 /// What came of a reconcile.
 pub(super) struct Outcome {
@@ -46,6 +48,9 @@ pub enum ReconcileError {
     /// Steps 3–5 ended early.
     #[error("the pure steps ended early: {0}")]
     Interrupted(String),
+    /// A plugin could not be asked, and that is not its fault. The owner's status stays as it is, unless this goes on.
+    #[error("the machine has no time for plugins: {0}")]
+    Busy(String),
     /// Step 8.
     #[error("report: {0}")]
     Report(#[source] Box<kube::Error>),
@@ -58,6 +63,7 @@ impl ReconcileError {
             Self::Observe(_) => "observe",
             Self::Inventory(_) => "inventory",
             Self::Interrupted(_) => "interrupted",
+            Self::Busy(_) => "busy",
             Self::Report(_) => "report",
         }
     }
@@ -72,6 +78,20 @@ pub(super) struct Decided {
     pub(super) plan: Plan,
     /// How often these steps were gone through.
     pub(super) rounds: usize,
+}
+
+impl Decided {
+    /// Whether a component waits for another, which may be ready now.
+    fn waits(&self) -> bool {
+        self.desired.components.iter().any(|rendered| matches!(rendered.outcome, RenderOutcome::Waiting(_)))
+    }
+
+    fn failure_of_the_machine(&self) -> Option<&Failure> {
+        self.desired.components.iter().find_map(|rendered| match &rendered.outcome {
+            RenderOutcome::Failed(failure) if failure.is_of_the_machine() => Some(failure),
+            _ => None,
+        })
+    }
 }
 
 impl Owners {
@@ -92,7 +112,8 @@ impl Owners {
     async fn steps(&self, kind: &OwnerKind, object: &DynamicObject, memory: &mut Memory) -> Result<Outcome, ReconcileError> {
         let revisions = (self.active.revision(), self.cluster.discovery.revision());
         let active = self.active.current();
-        let owner = owner(kind, object);
+        let mut owner = owner(kind, object);
+        memory.catch_up(&mut owner);
         match &kind.finalizer {
             // Garbage collection takes it from here; writing now would only fight it.
             None if owner.deleting => return Ok(Outcome { requeue_after: None }),
@@ -102,6 +123,10 @@ impl Owners {
         let inventory = self.inventory(&owner, memory).await?;
         // From the owner and the descriptors alone: it says which fields of children are wanted, and who may be told an answer.
         let graph = compose(&owner, &active.plugins); // 2 compose
+        if !self.cluster.watches.is_following(&owner.reference.uid) {
+            self.follow(kind, &owner.reference, &inventory.spec, &graph).await;
+        }
+        self.cluster.watches.settled(&owner.reference.uid).await;
         let observation = self.observe(kind, owner, &inventory, memory, &graph).await?; // 1 observe
         let fingerprint = observation.fingerprint();
         if let Some(outcome) = self.unchanged(memory, fingerprint, &observation, revisions) {
@@ -109,18 +134,24 @@ impl Owners {
             self.metrics.unchanged(&kind.resource.kind);
             return Ok(outcome);
         }
-        let decided = self.settle(kind, graph, observation, active).await?; // 3 render, 4 admit, 5 plan
+        let mut decided = self.settle(kind, graph, observation, active).await?; // 3 render, 4 admit, 5 plan
+        if memory.failures < BUSY_PATIENCE
+            && let Some(failure) = decided.failure_of_the_machine()
+        {
+            return Err(ReconcileError::Busy(failure.message.clone()));
+        }
         let applied = self.apply(kind, &decided, inventory).await?; // 6 apply
+        let has_written = applied.has_written();
         let acted = act(&decided, memory); // 7 act
         let mishaps = mishaps(&decided, &applied);
-        let owner = &decided.observation.owner.reference;
-        let views = views(&decided.graph);
-        let children = (kind.observation == Watching::Watch).then_some((&applied.inventory.spec, &views));
-        self.cluster.watches.follow(&kind.name, owner, children, &self.answers.questions(&owner.uid)).await;
+        self.follow(kind, &decided.observation.owner.reference, &applied.inventory.spec, &decided.graph).await;
+        // The report is of what is there now.
+        decided.observation.children.extend(applied.children);
+        decided.observation.inventory.clone_from(&applied.inventory.spec);
         let (mut outcome, report) = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
         memory.steady = Steady::of(fingerprint, &decided, &mishaps, &report).map(|steady| (steady, revisions.0, revisions.1));
-        outcome.sooner(self.answers.settle(&owner.uid));
-        outcome.sooner(acted.then_some(Duration::ZERO));
+        outcome.sooner(self.answers.settle(&decided.observation.owner.reference.uid));
+        outcome.sooner((acted || (has_written && decided.waits())).then_some(Duration::ZERO));
         if let Some(finalizer) = kind.finalizer.as_ref().filter(|_| decided.observation.owner.deleting) {
             self.let_go(kind, &decided, finalizer).await?;
         }
@@ -203,12 +234,15 @@ impl Owners {
         let report = report(Facts { observation, graph, desired, permitted, plan, mishaps });
         Span::current().record("phase", report.phase.as_str());
         self.measure(kind, &observation.owner.reference, &report, graph, memory);
+        // What was made is written down before anything else may fail; what was told only where something was.
+        self.cluster.inventories.write(&mut inventory).await?;
         self.tell(&observation.owner.reference, &report, &mut inventory).await;
         self.cluster.inventories.write(&mut inventory).await?;
         memory.inventory = Some(inventory);
         memory.wanted_material.clone_from(&plan.wanted_material);
         if report.status_changed {
-            self.write_status(kind, &observation.owner, &report).await?;
+            let written = self.write_status(kind, &observation.owner, &report).await?;
+            memory.status = written.and_then(|owner| Some((owner.resource_version()?, owner.data.get("status")?.clone())));
             log(&report);
         } else {
             debug!("nothing to tell");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
-use banhbaoring_cluster::StoredInventory;
+use banhbaoring_cluster::{InventoryError, StoredInventory};
 use banhbaoring_pipeline::contract::{Finalizer, FinalizerTimeout};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::plan::plan_removal;
@@ -119,8 +119,14 @@ impl Owners {
                     Err(error) => return warn!(%error, "an inventory was not deleted; it is swept at the next start"),
                 }
             }
-            match self.cluster.apply(&plan, &Default::default(), inventory).await {
-                Ok(applied) => inventory = applied.inventory,
+            let applied = async {
+                let intended = self.cluster.intend(&plan, inventory).await?;
+                let mut applied = self.cluster.apply(intended, &Default::default(), &Default::default()).await;
+                self.cluster.inventories.write(&mut applied.inventory).await?;
+                Ok::<_, InventoryError>(applied.inventory)
+            };
+            match applied.await {
+                Ok(stored) => inventory = stored,
                 Err(error) => return warn!(%error, owner = %owner.name, "what is left of it is removed at the next start"),
             }
             tokio::time::sleep(WAIT).await;

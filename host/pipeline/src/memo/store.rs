@@ -1,8 +1,10 @@
-//! Answers by key, with an end: so many of one owner, so much memory of all; what was not used for longest goes first.
+//! Answers by key, with an end: so many of one owner, so much memory of all; what was not used for longest goes first. They are kept as text: a
+//! tree of JSON values takes some five times as much, and an owner of which nothing changes is never asked for it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::MemoLimits;
 use crate::contract::{Failure, Response, Seal};
@@ -11,14 +13,11 @@ use crate::contract::{Failure, Response, Seal};
 pub(super) type Key = [u8; 32];
 
 /// What somebody answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Answer {
     Component(Result<Arc<Response>, Failure>),
     Seal(Result<Arc<Seal>, Failure>),
 }
-
-/// Memory of a value tree over that of its text: an estimate on the safe side for objects of short strings.
-const TREE_OVER_TEXT: usize = 5;
 
 /// Keys and entries themselves.
 const OVERHEAD: usize = 256;
@@ -36,10 +35,16 @@ pub(super) struct Store {
 
 #[derive(Debug)]
 struct Entry {
-    answer: Answer,
+    /// The answer as JSON.
+    text: Box<[u8]>,
     owner: Arc<str>,
-    bytes: usize,
     used: u64,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        OVERHEAD + self.text.len()
+    }
 }
 
 impl Store {
@@ -51,7 +56,8 @@ impl Store {
         self.bytes
     }
 
-    pub(super) fn get(&mut self, key: &Key) -> Option<Answer> {
+    /// The text of an answer; [`parse`] makes an answer of it.
+    pub(super) fn get(&mut self, key: &Key) -> Option<Box<[u8]>> {
         self.clock += 1;
         let entry = self.entries.get_mut(key)?;
         self.order.remove(&entry.used);
@@ -61,11 +67,11 @@ impl Store {
             of_owner.insert(self.clock, *key);
         }
         entry.used = self.clock;
-        Some(entry.answer.clone())
+        Some(entry.text.clone())
     }
 
-    pub(super) fn insert(&mut self, key: Key, owner: &str, answer: Answer, limits: &MemoLimits) {
-        let bytes = OVERHEAD + size(&answer);
+    pub(super) fn insert(&mut self, key: Key, owner: &str, text: Box<[u8]>, limits: &MemoLimits) {
+        let bytes = OVERHEAD + text.len();
         if bytes > limits.max_bytes || limits.max_entries_per_owner == 0 {
             return;
         }
@@ -85,7 +91,7 @@ impl Store {
         self.bytes += bytes;
         self.order.insert(self.clock, key);
         self.owners.entry(owner.clone()).or_default().insert(self.clock, key);
-        self.entries.insert(key, Entry { answer, owner, bytes, used: self.clock });
+        self.entries.insert(key, Entry { text, owner, used: self.clock });
     }
 
     pub(super) fn forget(&mut self, owner: &str) {
@@ -96,7 +102,7 @@ impl Store {
 
     fn remove(&mut self, key: &Key) {
         let Some(entry) = self.entries.remove(key) else { return };
-        self.bytes -= entry.bytes;
+        self.bytes -= entry.bytes();
         self.order.remove(&entry.used);
         if let Some(of_owner) = self.owners.get_mut(&entry.owner) {
             of_owner.remove(&entry.used);
@@ -107,25 +113,12 @@ impl Store {
     }
 }
 
-fn size(answer: &Answer) -> usize {
-    let mut counter = Counter(0);
-    let written = match answer {
-        Answer::Component(Ok(response)) => serde_json::to_writer(&mut counter, response.as_ref()),
-        Answer::Seal(Ok(seal)) => serde_json::to_writer(&mut counter, seal.as_ref()),
-        Answer::Component(Err(failure)) | Answer::Seal(Err(failure)) => serde_json::to_writer(&mut counter, failure),
-    };
-    written.map_or(usize::MAX / 2, |()| counter.0.saturating_mul(TREE_OVER_TEXT))
+/// What is remembered of an answer; nothing of one that cannot be read back.
+pub(super) fn text(answer: &Answer) -> Option<Box<[u8]>> {
+    serde_json::to_vec(answer).ok().map(Vec::into_boxed_slice)
 }
 
-struct Counter(usize);
-
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// An answer that was remembered.
+pub(super) fn parse(text: &[u8]) -> Option<Answer> {
+    serde_json::from_slice(text).ok()
 }

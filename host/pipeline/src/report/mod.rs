@@ -33,7 +33,7 @@ pub struct Mishap {
 /// All that a report is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// Step 1.
+    /// Step 1, with children and inventory as step 6 left them.
     pub observation: &'a Observation,
     /// Step 2.
     pub graph: &'a Graph,
@@ -69,10 +69,8 @@ pub struct Report {
 /// An event to be told, and how to remember that it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReportedEvent {
-    /// Key in the inventory's `events`.
-    pub key: String,
-    /// Value to store there.
-    pub fingerprint: String,
+    /// Key and value in the inventory's `events`; absent where the owner's status itself remembers.
+    pub told: Option<(String, String)>,
     /// Normal or warning.
     #[serde(skip)]
     pub event_type: EventType,
@@ -115,38 +113,44 @@ fn metrics(desired: &Desired) -> Vec<(String, Metric)> {
 }
 
 fn events(facts: &Facts<'_>, components: &[ComponentReport]) -> Vec<ReportedEvent> {
-    let mut events: Vec<ReportedEvent> = components
-        .iter()
-        .map(|component| {
-            let bad = matches!(component.state, ComponentState::Failed | ComponentState::Blocked);
-            ReportedEvent {
-                key: format!("component/{}", component.name),
-                fingerprint: if bad { format!("{} {}", component.reason, component.message) } else { component.state.as_str().to_owned() },
-                event_type: if bad { EventType::Warning } else { EventType::Normal },
-                reason: if bad { component.reason.clone() } else { format!("Component{}", component.state.as_str()) },
-                message: format!(
-                    "{}: {}",
-                    component.name,
-                    if component.message.is_empty() { component.state.as_str() } else { &component.message }
-                ),
-            }
-        })
-        .collect();
+    let mut events: Vec<ReportedEvent> =
+        components.iter().filter(|component| is_news(component, facts.observation.owner.status())).map(transition).collect();
     for (component, response) in responses(facts.desired) {
-        events.extend(response.events.iter().map(|event| ReportedEvent {
-            key: format!("{component}/{}", event.key),
-            fingerprint: format!("{} {}", event.reason, event.message),
-            event_type: event.event_type,
-            reason: event.reason.clone(),
-            message: event.message.clone(),
+        let told = response.events.iter().map(|event| {
+            // Stored in the inventory: bounded, and the same text always gives the same one.
+            let text = Json::String(format!("{} {}", event.reason, event.message));
+            let told = (format!("{component}/{}", event.key), crate::json::hash(&text)[..16].to_owned());
+            ReportedEvent { told: Some(told), event_type: event.event_type, reason: event.reason.clone(), message: event.message.clone() }
+        });
+        events.extend(told.filter(|event| {
+            event.told.as_ref().is_none_or(|(key, fingerprint)| facts.observation.inventory.events.get(key) != Some(fingerprint))
         }));
     }
-    events.retain_mut(|event| {
-        // Fingerprints are stored in the inventory: bounded, and the same text always gives the same one.
-        event.fingerprint = crate::json::hash(&Json::String(event.fingerprint.clone()))[..16].to_owned();
-        facts.observation.inventory.events.get(&event.key) != Some(&event.fingerprint)
-    });
     events
+}
+
+/// Whether a component fares otherwise than the owner's status says. That a new one is on its way is no news.
+fn is_news(component: &ComponentReport, status: Option<&Json>) -> bool {
+    let before = status.and_then(|status| status.get("components")?.as_array()?.iter().find(|before| before["name"] == *component.name));
+    let Some(before) = before else {
+        return !matches!(component.state, ComponentState::Progressing | ComponentState::Disabled);
+    };
+    before["state"] != component.state.as_str()
+        || component.state.is_bad() && (before["reason"] != *component.reason || before["message"] != *component.message)
+}
+
+fn transition(component: &ComponentReport) -> ReportedEvent {
+    let bad = component.state.is_bad();
+    ReportedEvent {
+        told: None,
+        event_type: if bad { EventType::Warning } else { EventType::Normal },
+        reason: if bad { component.reason.clone() } else { format!("Component{}", component.state.as_str()) },
+        message: format!(
+            "{}: {}",
+            component.name,
+            if component.message.is_empty() { component.state.as_str() } else { &component.message }
+        ),
+    }
 }
 
 fn requeue_after(facts: &Facts<'_>, components: &[ComponentReport]) -> Option<u32> {

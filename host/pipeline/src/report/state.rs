@@ -23,6 +23,11 @@ pub enum ComponentState {
 }
 
 impl ComponentState {
+    /// Whether somebody has to look after it.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Blocked | Self::Failed)
+    }
+
     /// As it is written in status, events and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -131,9 +136,6 @@ fn children(facts: &Facts<'_>, component: &str) -> Option<Judgement> {
     if let Some(waiting) = facts.plan.waiting.iter().find(|waiting| waiting.component == component) {
         let message = format!("{}: {}", waiting.reference, waiting.message);
         return Some((ComponentState::Progressing, "ChildWaiting".to_owned(), message));
-    }
-    if facts.plan.steps.iter().any(|step| step.component == component) {
-        return Some((ComponentState::Progressing, "Applied".to_owned(), "its objects were just applied".to_owned()));
     }
     let entries = facts.observation.inventory.children.iter().filter(|entry| entry.component == component && entry.uid.is_some());
     for entry in entries {

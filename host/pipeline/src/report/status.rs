@@ -125,10 +125,9 @@ fn ready(components: &[ComponentReport]) -> Wanted {
 /// Whether everything that was asked for could be done, however far the world has come with it.
 fn reconciled(facts: &Facts<'_>, components: &[ComponentReport]) -> Wanted {
     let type_ = condition::owner::RECONCILED.to_owned();
-    let stuck = components.iter().find(|component| {
-        facts.mishaps.iter().any(|mishap| mishap.component == component.name)
-            || matches!(component.state, ComponentState::Blocked | ComponentState::Failed)
-    });
+    let stuck = components
+        .iter()
+        .find(|component| facts.mishaps.iter().any(|mishap| mishap.component == component.name) || component.state.is_bad());
     match stuck {
         None => (type_, ConditionStatus::True, "Reconciled".to_owned(), String::new()),
         Some(component) => (type_, ConditionStatus::False, component.reason.clone(), format!("{}: {}", component.name, component.message)),
