@@ -39,7 +39,14 @@ use crate::{DEFAULT_OPENBAO_VERSION, schema};
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && self.metadata.name.size() <= 46")
-        .message("metadata.name must be a DNS label that starts with a letter, at most 46 characters: Services, pod labels and certificate names are made of it")
+        .message("metadata.name must be a DNS label that starts with a letter, at most 46 characters: Services, pod labels and certificate names are made of it"),
+    validation = Rule::new("self.spec.unseal.type == oldSelf.spec.unseal.type || !has(oldSelf.status) || !has(oldSelf.status.nodes)")
+        .message("unseal.type is immutable once there are nodes: what is sealed by one provider is not unsealed by another")
+)]
+#[x_kube(
+    validation = Rule::new("has(self.auditStorage) == has(oldSelf.auditStorage)").message("auditStorage cannot be added to or taken from a cluster that is there: the volumes of a StatefulSet are fixed when it is made; log to stdout, or restore a snapshot into a new cluster"),
+    validation = Rule::new("has(self.auditStorage) || !has(self.audit) || !self.audit.exists(device, has(device.options) && 'file_path' in device.options && device.options['file_path'].startsWith('/bao/audit'))").message("an audit device that writes below /bao/audit needs auditStorage, which is the volume there"),
+    validation = Rule::new("duration(has(self.defaultLeaseTtl) ? self.defaultLeaseTtl : '768h') <= duration(has(self.maxLeaseTtl) ? self.maxLeaseTtl : '768h') && (!has(self.defaultLeaseTtl) || duration(self.defaultLeaseTtl) > duration('0s'))").message("defaultLeaseTtl must be above zero and at most maxLeaseTtl, or OpenBao does not start; each of them is 768h where it is absent")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct OpenBaoClusterSpec {
@@ -50,16 +57,17 @@ pub struct OpenBaoClusterSpec {
         regex(pattern = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"),
         length(max = 64)
     )]
+    #[x_kube(validation = Rule::new("self.startsWith('2.') && !(self.startsWith('2.0.') || self.startsWith('2.1.') || self.startsWith('2.2.'))").message("version must be 2.3.0 or later and below 3.0.0: this plugin knows how those are configured"))]
     pub version: String,
 
     /// Container image, whole reference. Absent: the plugin's default repository with `version` as tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9][-a-zA-Z0-9._:/@]*$"), length(min = 1, max = 512))]
     pub image: Option<String>,
 
     /// Secrets with credentials of the image's registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), transform = schema::without_descriptions)]
+    #[schemars(length(max = 16), transform = schema::pull_secrets)]
     pub image_pull_secrets: Vec<LocalObjectReference>,
 
     /// Raft nodes. A node is never taken away: Raft would go on counting it, and lose its quorum.
@@ -110,14 +118,14 @@ pub struct OpenBaoClusterSpec {
     #[serde(default, skip_serializing_if = "ListenerSpec::is_empty")]
     pub listener: ListenerSpec,
 
-    /// Longest lease that may be given, `768h`.
+    /// Longest lease that may be given. Absent: 768h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    #[schemars(regex(pattern = schema::DURATION), length(min = 2, max = 32))]
     pub max_lease_ttl: Option<String>,
 
-    /// Lease where none is asked for, `768h`.
+    /// Lease where none is asked for, at most `maxLeaseTtl`. Absent: 768h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    #[schemars(regex(pattern = schema::DURATION), length(min = 2, max = 32))]
     pub default_lease_ttl: Option<String>,
 
     /// Tuning of Raft.
@@ -167,10 +175,10 @@ pub struct OpenBaoClusterSpec {
 #[serde(rename_all = "camelCase")]
 pub struct PluginPin {
     /// Name of the component, or of the unseal provider.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"), length(min = 1, max = 63))]
     pub component: String,
     /// Name of the Plugin.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(regex(pattern = schema::OBJECT_NAME), length(min = 1, max = 253))]
     pub plugin: String,
 }
 

@@ -42,7 +42,7 @@ pub enum InitializationMode {
 }
 
 /// A request of the first node to itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InitializationRequest {
     /// For logs, unique.
@@ -53,6 +53,7 @@ pub struct InitializationRequest {
     pub operation: InitializationOperation,
     /// Path of the API without `/v1/`.
     #[schemars(regex(pattern = r"^[^/\s][^\s]*$"), length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("!self.startsWith('v1/')").message("path is what stands after /v1/: leave v1/ out"))]
     pub path: String,
     /// Body of the request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

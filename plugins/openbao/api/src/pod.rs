@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema;
 
 /// The nodes' pods.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodSpec {
     /// Resources of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(transform = schema::without_descriptions)]
+    #[schemars(transform = schema::resources)]
+    #[x_kube(validation = Rule::new("!has(self.limits) || !has(self.requests) || self.requests.all(name, !(name in self.limits) || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name])) || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)").message("a request cannot be above its limit"))]
     pub resources: Option<ResourceRequirements>,
     /// Labels of nodes that may run a pod.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::labels")]
     pub node_selector: BTreeMap<String, String>,
     /// Where pods go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,21 +28,23 @@ pub struct PodSpec {
     pub affinity: Option<Affinity>,
     /// Taints that pods tolerate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(transform = schema::without_descriptions)]
+    #[schemars(length(max = 64), transform = schema::tolerations)]
     pub tolerations: Vec<Toleration>,
     /// How pods spread. Absent: over hosts, as far as possible.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(transform = schema::without_descriptions)]
+    #[schemars(length(max = 16), transform = schema::spread)]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     /// Priority class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(regex(pattern = schema::OBJECT_NAME), length(min = 1, max = 253))]
     pub priority_class_name: Option<String>,
     /// More labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::labels")]
     pub labels: BTreeMap<String, String>,
     /// More annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::annotations")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -56,6 +61,7 @@ impl PodSpec {
 pub struct ServiceAccountSpec {
     /// Annotations, such as the role of the cloud.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::annotations")]
     pub annotations: BTreeMap<String, String>,
 }
 

@@ -6,13 +6,22 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema;
+
+/// Those that are not broken; OpenBao does not start with one that it does not know.
+const CIPHER_SUITE: &str =
+    r"^TLS_ECDHE_(ECDSA|RSA)_WITH_(AES_(128|256)_CBC_SHA|AES_128_GCM_SHA256|AES_256_GCM_SHA384|CHACHA20_POLY1305(_SHA256)?)$";
+
 /// Limits of the API's listener.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new("!has(self.tlsMinVersion) || self.tlsMinVersion != 'tls13' || !has(self.tlsCipherSuites) || size(self.tlsCipherSuites) == 0").message("listener.tlsCipherSuites are those of TLS 1.2 and mean nothing with tlsMinVersion tls13: leave them out")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenerSpec {
     /// Longest request, `90s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    #[schemars(regex(pattern = schema::DURATION), length(min = 2, max = 32))]
     pub max_request_duration: Option<String>,
     /// Largest request in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,7 +32,7 @@ pub struct ListenerSpec {
     pub tls_min_version: Option<TlsVersion>,
     /// Cipher suites of TLS 1.2 by their Go names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(regex(pattern = r"^TLS_[A-Z0-9_]+$"), length(max = 64)))]
+    #[schemars(length(max = 32), inner(regex(pattern = CIPHER_SUITE), length(max = 64)))]
     pub tls_cipher_suites: Vec<String>,
 }
 
@@ -51,27 +60,27 @@ pub enum TlsVersion {
 pub struct RaftSpec {
     /// Scales the timeouts: 1 is the fastest to notice a lost leader, 5 is OpenBao's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10))]
+    #[schemars(range(min = 1, max = 10), transform = schema::without_format)]
     pub performance_multiplier: Option<u32>,
     /// Log entries that stay after a snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(range(min = 1, max = 100_000_000), transform = schema::without_format)]
     pub trailing_logs: Option<u32>,
     /// Log entries between snapshots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(range(min = 1, max = 100_000_000), transform = schema::without_format)]
     pub snapshot_threshold: Option<u32>,
     /// Time between looks whether a snapshot is due, `2m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    #[schemars(regex(pattern = schema::DURATION), length(min = 2, max = 32))]
     pub snapshot_interval: Option<String>,
     /// Largest entry in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 65_536, max = 67_108_864))]
+    #[schemars(range(min = 65_536, max = 67_108_864), transform = schema::without_format)]
     pub max_entry_size: Option<u32>,
     /// Time between autopilot's looks, `10s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    #[schemars(regex(pattern = schema::DURATION), length(min = 2, max = 32))]
     pub autopilot_reconcile_interval: Option<String>,
 }
 
@@ -88,7 +97,7 @@ impl RaftSpec {
 pub struct TelemetrySpec {
     /// How long Prometheus metrics are kept, `30s`; `0s` switches them off.
     #[serde(default = "retention")]
-    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    #[schemars(regex(pattern = schema::DURATION), length(min = 2, max = 32))]
     pub prometheus_retention_time: String,
     /// Leave the host's name out of the metrics' names.
     #[serde(default = "yes")]
@@ -99,7 +108,7 @@ pub struct TelemetrySpec {
     pub metrics_prefix: Option<String>,
     /// Time between counts of tokens, entities and secrets, `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 32))]
+    #[schemars(regex(pattern = schema::DURATION), length(min = 2, max = 32))]
     pub usage_gauge_period: Option<String>,
     /// Serve metrics without a token.
     #[serde(default)]
@@ -118,7 +127,7 @@ pub struct AuditDevice {
     #[schemars(regex(pattern = r"^[a-z][a-z0-9-]*$"), length(max = 63))]
     pub device: String,
     /// Where it is mounted, unique; `stdout`.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9_/-]*[A-Za-z0-9])?$"), length(max = 253))]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"), length(max = 253))]
     pub path: String,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +135,7 @@ pub struct AuditDevice {
     pub description: Option<String>,
     /// Options of the device by their official names, as text: `file_path: stdout`. Quote file modes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(schema_with = "schema::options")]
     pub options: BTreeMap<String, String>,
 }
 

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema;
+
 /// One volume per node.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[x_kube(
@@ -14,15 +16,15 @@ use serde::{Deserialize, Serialize};
 pub struct StorageSpec {
     /// Size, a Kubernetes quantity: `10Gi`. It may grow, never shrink.
     #[serde(default = "default_size")]
-    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)?$"), length(max = 32))]
+    #[schemars(regex(pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)?$"), length(max = 32))]
     #[x_kube(
-        validation = Rule::new("isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))").message("size must be a quantity above zero, such as 10Gi"),
+        validation = Rule::new("isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0").message("size must be a quantity of at least 1Mi, such as 10Gi"),
         validation = Rule::new("!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0").message("size cannot shrink: a volume cannot be made smaller; restore a snapshot into a new cluster instead")
     )]
     pub size: String,
     /// Storage class. Absent: the cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(regex(pattern = schema::OBJECT_NAME), length(min = 1, max = 253))]
     pub storage_class: Option<String>,
 }
 

@@ -91,31 +91,95 @@ async fn what_cannot_work_is_refused_with_its_reason() {
         ("version: v2.4.0", "spec.version"),
         ("version: latest", "spec.version"),
         ("storage: {size: big}", "spec.storage.size"),
-        ("storage: {size: '0'}", "size must be a quantity above zero"),
+        ("storage: {size: '0'}", "size must be a quantity of at least 1Mi"),
         ("storage: {size: -1Gi}", "spec.storage.size"),
         ("unseal: {type: awskms, region: us-east-1}", "awskms needs unseal.keyId"),
         ("unseal: {type: awskms, keyId: ''}", "spec.unseal.keyId"),
         ("unseal: {type: awskms, keyId: 5}", "spec.unseal.keyId"),
         ("unseal: {type: awskms, keyId: a, region: [x]}", "spec.unseal.region"),
-        ("unseal: {type: gcpkms, project: p, keyRing: r}", "gcpkms needs"),
-        ("unseal: {type: gcpckms, project: p, cryptoKey: r}", "gcpkms needs"),
+        ("unseal: {type: gcpkms, project: p, location: l, keyRing: r}", "gcpkms needs"),
+        ("unseal: {type: gcpckms, project: p, location: l, cryptoKey: r}", "gcpkms needs"),
+        ("unseal: {type: gcpkms, project: p, keyRing: r, cryptoKey: k}", "unseal.location"),
         ("unseal: {type: azurekv, tenantId: t, vaultName: v}", "azurekv needs"),
         ("unseal: {type: transit, address: 'https://a', keyName: k}", "transit needs"),
         ("unseal: {type: transit, address: 'ftp://a', keyName: k, token: {secretName: s, key: k}}", "spec.unseal.address"),
         ("unseal: {type: transit, address: 'https://a', keyName: k, token: secret}", "spec.unseal.token"),
         ("unseal: {type: 'AWS KMS'}", "spec.unseal.type"),
+        ("unseal: {type: awskms, keyId: null}", "awskms needs unseal.keyId"),
+        ("unseal: {type: awskms, keyId: '  '}", "spec.unseal.keyId"),
+        ("unseal: {type: awskms, keyId: a, roleArn: 5}", ".spec.unseal.roleArn"),
+        ("unseal: {type: awskms, keyId: a, roleArn: 'arn:aws:a', credentialsSecretRef: {name: s}}", "give one kind of credentials"),
+        ("unseal: {type: awskms, keyId: a, credentials: {accessKeyId: {secretName: My Secret, key: k}}}", "accessKeyId.secretName"),
+        ("unseal: {type: awskms, keyId: a, credentials: {accessKeyId: {secretName: s, key: a b}}}", "accessKeyId.key"),
+        ("unseal: {type: awskms, keyId: a, credentialsSecretRef: {name: ../../etc}}", "spec.unseal.credentialsSecretRef.name"),
+        ("unseal: {type: transit, address: \"https://a\\nb\", keyName: k, token: {secretName: s, key: k}}", "spec.unseal.address"),
+        (
+            "unseal: {type: transit, address: 'https://a', keyName: k, token: {secretName: s, key: k}, tlsSkipVerify: 'yes'}",
+            "tlsSkipVerify",
+        ),
+        ("unseal: {keyId: alias/a, region: us-east-1}", "unseal.type is static, which is its default"),
+        ("unseal: {currentKey: {secretName: s, key: k}}", "unseal.currentKey needs unseal.currentKeyId"),
+        ("unseal: {previousKeyId: v1}", "unseal.previousKey and unseal.previousKeyId come together"),
+        ("unseal: {currentKey: {secretName: s, key: k}, currentKeyId: a, restoreFrom: b}", "give one of the two"),
         ("tls: {mode: Secret}", "tls.mode Secret needs tls.secretName"),
         ("tls: {mode: CertManager, issuerRef: {name: a}, secretName: s}", "tls.mode CertManager needs"),
         ("tls: {mode: CertManager, issuerRef: {name: a}, dnsNames: [a.b]}", "tls.mode CertManager needs"),
         ("tls: {mode: ACME, dnsNames: [a.b]}", "tls.mode ACME needs"),
         ("tls: {mode: None}", "spec.tls.mode"),
+        ("tls: {secretName: mine}", "tls.secretName is read only with"),
+        ("tls: {mode: Secret, secretName: mine, acme: {}}", "tls.acme is read only with"),
+        ("tls: {mode: Secret, secretName: mine, issuerRef: {name: a}}", "tls.issuerRef is read only with"),
+        ("tls: {mode: Secret, secretName: mine, ipAddresses: [10.0.0.1]}", "tls.ipAddresses is read only with"),
+        ("tls: {mode: ACME, acme: {}, dnsNames: ['*.example.com']}", "cannot get a certificate for a wildcard"),
+        ("tls: {mode: ACME, acme: {email: \"a@b\\nui = false\"}, dnsNames: [a.b]}", "spec.tls.acme.email"),
+        ("tls: {mode: ACME, acme: {directory: 'https://a\" b'}, dnsNames: [a.b]}", "spec.tls.acme.directory"),
+        ("tls: {ipAddresses: [somewhere]}", "spec.tls.ipAddresses[0]"),
         ("tls: {dnsNames: ['a b']}", "spec.tls.dnsNames[0]"),
         ("tls: {certificate: {validDays: 10}}", "renewBeforeDays must be below validDays"),
         ("audit: [{type: file, path: a}]", "needs options.file_path"),
         ("audit: [{type: http, path: a}, {type: http, path: a}]", "duplicate"),
         ("telemetry: {prometheusRetentionTime: soon}", "spec.telemetry.prometheusRetentionTime"),
+        ("audit: [{type: file, path: a, options: {file_path: /bao/audit/a.log}}]", "needs auditStorage"),
+        ("audit: [{type: file, path: a//b, options: {file_path: stdout}}]", "spec.audit[0].path"),
+        ("maxLeaseTtl: 24h", "defaultLeaseTtl must be above zero and at most maxLeaseTtl"),
+        ("defaultLeaseTtl: 800h", "defaultLeaseTtl must be above zero and at most maxLeaseTtl"),
+        ("{maxLeaseTtl: 24h, defaultLeaseTtl: 0s}", "defaultLeaseTtl must be above zero and at most maxLeaseTtl"),
+        ("maxLeaseTtl: 99999999999999999999h", "spec.maxLeaseTtl"),
+        ("listener: {tlsCipherSuites: [TLS_NOT_A_SUITE]}", "spec.listener.tlsCipherSuites[0]"),
+        (
+            "listener: {tlsMinVersion: tls13, tlsCipherSuites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]}",
+            "listener.tlsCipherSuites are those of TLS 1.2",
+        ),
+        ("initialization: {requests: [{name: a, path: v1/sys/mounts/kv}]}", "leave v1/ out"),
+        ("image: 'openbao/openbao 2.4.0'", "spec.image"),
+        ("image: \"openbao/openbao:2.4.0\\n\"", "spec.image"),
+        ("imagePullSecrets: [{name: My Secret}]", "spec.imagePullSecrets[0].name"),
+        ("version: 2.2.9", "version must be 2.3.0 or later"),
+        ("version: 3.0.0", "version must be 2.3.0 or later"),
+        ("storage: {size: '0.0001'}", "size must be a quantity of at least 1Mi"),
+        ("storage: {size: '10Ｇi'}", "spec.storage.size"),
+        ("storage: {size: 99999999999999999999Gi}", "spec.storage.size"),
+        ("storage: {storageClass: Fast SSD}", "spec.storage.storageClass"),
+        ("service: {loadBalancerSourceRanges: [10.0.0.0/8]}", "read only with service.type LoadBalancer"),
+        ("service: {type: LoadBalancer, loadBalancerSourceRanges: [office]}", "spec.service.loadBalancerSourceRanges[0]"),
+        ("networkPolicy: {ingressFrom: [{}]}", "spec.networkPolicy.ingressFrom[0]"),
+        ("networkPolicy: {ingressFrom: [{ipBlock: {cidr: office}}]}", "spec.networkPolicy.ingressFrom[0].ipBlock.cidr"),
+        ("networkPolicy: {egress: [{ports: [{port: 99999}]}]}", "spec.networkPolicy.egress[0].ports[0].port"),
+        ("pod: {labels: {team: a b}}", "spec.pod.labels.team"),
+        ("pod: {nodeSelector: {disk: 'ssd!'}}", "spec.pod.nodeSelector.disk"),
+        ("pod: {resources: {requests: {cpu: 2}, limits: {cpu: 1500m}}}", "a request cannot be above its limit"),
+        ("pod: {resources: {requests: {memory: much}}}", "spec.pod.resources.requests.memory"),
+        ("pod: {resources: {limits: {memory: -1Gi}}}", "spec.pod.resources.limits.memory"),
+        ("pod: {resources: {limits: {cpu: -1}}}", "spec.pod.resources.limits.cpu"),
+        ("pod: {priorityClassName: Very High}", "spec.pod.priorityClassName"),
+        ("pod: {tolerations: [{operator: Maybe}]}", "spec.pod.tolerations[0].operator"),
+        ("pod: {topologySpreadConstraints: [{maxSkew: 0, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}]}", "maxSkew"),
+        ("pod: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: Maybe}]}", "whenUnsatisfiable"),
         ("pod: {tolerations: [{key: 5}]}", "spec.pod.tolerations[0].key"),
         ("plugins: [{component: openbao}]", "spec.plugins[0].plugin"),
+        ("plugins: [{component: öpenbao, plugin: openbao}]", "spec.plugins[0].component"),
+        ("replicas: 3.5", "spec.replicas"),
+        ("replicas: 3000000001", "replicas must be 1, 3, 5 or 7"),
         ("replica: 3", ".spec.replica: field not declared in schema"),
     ] {
         let refused = apply(&kubectl, &cluster("a", spec), true).await;
@@ -130,6 +194,16 @@ async fn what_may_be_written_is_taken() {
     for spec in [
         "unseal: {type: ocikms, keyId: ocid1, cryptoEndpoint: 'https://a', nested: {deep: [1]}}",
         "unseal: {type: static, currentKey: {secretName: s, key: k}, currentKeyId: v2}",
+        "unseal: {type: awskms, keyId: 'arn:aws:kms:eu-central-1:1:key/a', roleArn: 'arn:aws-cn:iam::1:role/a'}",
+        "unseal: {type: azurekeyvault, tenantId: t, vaultName: v, keyName: k, clientId: c, resource: managedhsm.azure.net}",
+        "unseal: {type: ocikms, keyId: a, clientId: c, credentials: {a: {secretName: s, key: k}}}",
+        "{maxLeaseTtl: 1h30m, defaultLeaseTtl: 90m}",
+        "{maxLeaseTtl: 8760h}",
+        "service: {type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.0/8, 'fd00::/8']}",
+        "tls: {ipAddresses: [10.0.0.1, 'fd00::1'], dnsNames: ['*.example.com', localhost]}",
+        "listener: {tlsCipherSuites: [TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305]}",
+        "{auditStorage: {size: 1Gi}, audit: [{type: file, path: a/b, options: {file_path: /bao/audit/a.log}}, {type: http, path: c}]}",
+        "pod: {resources: {requests: {cpu: 100m, memory: 1Gi, example.com/gpu: 1}, limits: {memory: 1024Mi}}}",
         "unseal: {type: transit, address: 'https://a', keyName: k, credentialsSecretRef: {name: s}}",
         "pod: {resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 1500m}}}",
         "pod: {affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}}",
@@ -155,7 +229,12 @@ async fn what_cannot_be_undone_cannot_be_asked_for() {
     let kubectl = served("changes").await;
     let before = "{replicas: 3, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}";
     apply(&kubectl, &cluster("a", before), false).await.unwrap();
+    rendered(&kubectl, "a").await;
     for (after, reason) in [
+        (
+            "{replicas: 3, auditStorage: {size: 1Gi}, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}",
+            "auditStorage cannot be added to or taken from",
+        ),
         ("{replicas: 1, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "replicas cannot shrink"),
         ("{replicas: 3, storage: {size: 10239Mi, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "size cannot shrink"),
         ("{replicas: 3, storage: {size: 10G, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "size cannot shrink"),
@@ -170,6 +249,35 @@ async fn what_cannot_be_undone_cannot_be_asked_for() {
     apply(&kubectl, &cluster("a", "{replicas: 5, storage: {size: 20Gi, storageClass: fast}, unseal: {type: awskms, keyId: b}}"), false)
         .await
         .unwrap();
+}
+
+/// What the operator writes when a cluster was rendered for the first time.
+async fn rendered(kubectl: &Kubectl, name: &str) {
+    let patch = json!({"status": {"nodes": "0/3"}}).to_string();
+    kubectl.run(&["patch", "obc", name, "--subresource=status", "--type=merge", "-p", &patch]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_was_meant_otherwise_can_be_changed_until_there_are_nodes() {
+    let kubectl = served("mistaken").await;
+    apply(&kubectl, &cluster("a", "unseal: {type: awskmss, keyId: a}"), false).await.unwrap();
+    // As the operator tells it of a provider that nobody has.
+    let failed = json!({"status": {"phase": "Failed", "conditions": [
+        {"type": "Ready", "status": "False", "reason": "ProviderUnknown", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    ]}});
+    kubectl.run(&["patch", "obc", "a", "--subresource=status", "--type=merge", "-p", &failed.to_string()]).await.unwrap();
+    apply(&kubectl, &cluster("a", "unseal: {type: awskms, keyId: a}"), false).await.unwrap();
+    rendered(&kubectl, "a").await;
+    let told = apply(&kubectl, &cluster("a", "unseal: {type: ocikms, keyId: a}"), false).await.expect_err("there are nodes");
+    assert!(told.contains("unseal.type is immutable once there are nodes"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_has_nothing_to_warn_of() {
+    let kubectl = ControlPlane::shared().await.unwrap().kubectl().unwrap();
+    let crd = serde_json::to_string(&banhbaoring_openbao_api::crd()).unwrap();
+    let told = kubectl.run_with_input(&["apply", "--server-side", "--warnings-as-errors", "-f", "-"], &crd).await;
+    told.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
