@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use banhbaoring_openbao_api::{OpenBaoClusterSpec, TlsMode};
-use banhbaoring_sdk::Failure;
 use banhbaoring_sdk::wit::{Platform, Seal};
 
 use crate::plugin_config::PluginConfig;
@@ -39,35 +38,6 @@ pub struct Cluster<'a> {
 }
 
 impl Cluster<'_> {
-    /// Checks what the API server's schema cannot, so that nothing is applied half.
-    pub fn check(&self) -> Result<(), Failure> {
-        let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if self.name.len() > banhbaoring_openbao_api::MAX_NAME_LENGTH
-            || !self.name.starts_with(|c: char| c.is_ascii_lowercase())
-            || self.name.ends_with('-')
-            || !self.name.chars().all(label)
-        {
-            return Err(Failure::invalid(
-                "metadata.name",
-                format!(
-                    "expected a DNS label that starts with a letter, at most {} characters, found `{}`: Services, pod labels and certificate names are made of it",
-                    banhbaoring_openbao_api::MAX_NAME_LENGTH,
-                    self.name
-                ),
-            ));
-        }
-        if !matches!(self.spec.replicas, 1 | 3 | 5 | 7) {
-            return Err(Failure::invalid("spec.replicas", format!("expected 1, 3, 5 or 7 Raft nodes, found {}", self.spec.replicas)));
-        }
-        if matches!(self.spec.tls.mode, TlsMode::Secret | TlsMode::CertManager) && self.spec.tls.secret_name.is_none() {
-            return Err(Failure::invalid(
-                "spec.tls.secretName",
-                "expected the name of the Secret with the certificate that clients see, found none",
-            ));
-        }
-        Ok(())
-    }
-
     /// The name that all nodes' certificates carry, whatever address a node is joined by.
     pub fn server_name(&self) -> String {
         format!("openbao-cluster-{}.local", self.name)

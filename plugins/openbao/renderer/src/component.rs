@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::live::{self, Live};
 use crate::plugin_config::PluginConfig;
 use crate::version::ServerVersion;
-use crate::{config, initialization, objects, report, secrets};
+use crate::{check, config, initialization, objects, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -71,7 +71,7 @@ impl Component for OpenBao {
             platform: cx.platform(),
             config: &plugin_config,
         };
-        cluster.check()?;
+        check::check(&cluster)?;
         let by_itself = initialization::is_by_itself(&cluster)?;
         let live = Live::read(cx, &cluster)?;
         let config = config::render(&cluster)?;

@@ -22,6 +22,8 @@ pub const INIT_FILE: &str = "init.json";
 /// The variable with the first password of `admin`.
 pub const PASSWORD_VARIABLE: &str = "INITIAL_ADMIN_PASSWORD";
 
+/// A ConfigMap holds 1 MiB, with its metadata.
+const MAX_FILE: usize = 900 * 1024;
 /// Deepest nesting of a request's data.
 const MAX_DEPTH: usize = 16;
 const ADMIN_POLICY: &str = r#"path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"] }"#;
@@ -64,7 +66,17 @@ pub fn file(cluster: &Cluster, is_initialized: bool) -> Result<String, Failure> 
         blocks.push(json!({"requests": {"request": asked}}));
     }
     blocks.push(json!({"end": {"request": revoke}}));
-    Ok(format!("{:#}\n", json!({"initialize": blocks})))
+    let text = format!("{:#}\n", json!({"initialize": blocks}));
+    if text.len() > MAX_FILE {
+        return Err(Failure::invalid(
+            "spec.initialization.requests",
+            format!(
+                "expected at most {MAX_FILE} bytes in all, found {}: a ConfigMap holds no more; send the rest yourself once the store runs",
+                text.len()
+            ),
+        ));
+    }
+    Ok(text)
 }
 
 /// The first password of the user `admin`.

@@ -11,6 +11,7 @@
 //! answer ([`banhbaoring_sdk::wit::Seal`]) comes in.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
+pub mod check;
 pub mod cluster;
 pub mod component;
 pub mod config;

@@ -35,6 +35,17 @@ fn defect_2_a_node_that_waits_to_be_initialised_is_ready() {
 }
 
 #[test]
+fn defect_3_nothing_has_to_be_read_from_the_answer_of_an_init_job_and_the_way_in_is_there_before_the_store() {
+    let response = rendered("");
+    assert!(!objects(&response).iter().any(|object| object["kind"] == "Job"));
+    let admin = response.secrets.iter().find(|secret| secret.name == "prod-admin").unwrap();
+    let keys: Vec<&str> = admin.entries.iter().map(|entry| entry.key.as_str()).collect();
+    assert_eq!(keys, ["username", "password"]);
+    let status: Value = serde_json::from_str(&response.status).unwrap();
+    assert_eq!(status["adminSecret"], "prod-admin");
+}
+
+#[test]
 fn defect_4_every_name_that_is_referred_to_is_made_or_given() {
     let response = rendered("tls: {mode: Secret, secretName: my-tls}");
     let mut made: BTreeSet<String> = response.secrets.iter().map(|secret| secret.name.clone()).collect();
@@ -108,7 +119,7 @@ fn defect_8_a_variable_of_the_seal_is_set_once() {
 }
 
 #[test]
-fn defect_11_a_boolean_of_the_seal_is_no_text() {
+fn defect_11_nobody_switches_off_the_check_of_the_transit_servers_certificate() {
     let response = render(&request(&owner(""), Some(seals::transit()))).unwrap();
     assert!(config(&response).contains("disable_renewal = false\n"), "{}", config(&response));
     assert!(!config(&response).contains("tls_skip_verify"), "nobody asked for it: {}", config(&response));
@@ -237,12 +248,23 @@ fn a_seal_can_neither_hide_our_files_nor_take_our_names() {
 #[test]
 fn a_dollar_in_a_value_of_the_seal_is_no_reference() {
     let mut seal = seals::gcpckms();
-    seal.env[0].value = EnvValue::Literal("$(BAO_API_ADDR)".to_owned());
+    seal.env[0].value = EnvValue::Literal("$(BAO_API_ADDR) $$(BAO_API_ADDR)".to_owned());
     seal.attributes[0].value = banhbaoring_sdk::wit::Scalar::Text("${HOSTNAME}".to_owned());
     let response = render(&request(&owner(""), Some(seal))).unwrap();
     let env = container(&response)["env"].clone();
-    assert!(env.as_array().unwrap().iter().any(|variable| variable["value"] == "$$(BAO_API_ADDR)"), "{env}");
+    assert!(env.as_array().unwrap().iter().any(|variable| variable["value"] == "$$(BAO_API_ADDR) $$$$(BAO_API_ADDR)"), "{env}");
     assert!(config(&response).contains(r#"project = "\u0024{HOSTNAME}""#), "{}", config(&response));
+}
+
+#[test]
+fn a_port_of_a_service_that_somebody_adds_is_drift() {
+    let response = rendered("");
+    let of = |kind: &str| -> Vec<Vec<String>> {
+        let of_kind = |object: &&banhbaoring_sdk::wit::Object| serde_json::from_str::<Value>(&object.manifest).unwrap()["kind"] == kind;
+        response.objects.iter().filter(of_kind).map(|object| object.exclusive.clone()).collect()
+    };
+    assert_eq!(of("Service"), vec![vec!["/spec/ports".to_owned()]; 3]);
+    assert_eq!(of("StatefulSet"), [[] as [String; 0]], "injectors add containers and volumes");
 }
 
 #[test]
@@ -272,7 +294,7 @@ fn an_audit_device_that_could_not_write_is_refused() {
 }
 
 #[test]
-fn the_nodes_tell_whether_they_are_initialised_and_sealed() {
+fn defect_5_what_the_nodes_tell_becomes_the_state_from_which_the_phase_follows() {
     let told = |labels: &[Value]| {
         let mut request = request(&owner(""), Some(seals::generated_key("prod")));
         request.children = vec![stateful_set(ReadinessState::Ready, &json!({"/status/readyReplicas": 3}))];

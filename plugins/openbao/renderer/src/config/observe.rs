@@ -5,7 +5,7 @@ use banhbaoring_sdk::Failure;
 
 use super::AUDIT_DIR;
 use crate::cluster::Cluster;
-use crate::hcl::Body;
+use crate::hcl::{Body, is_identifier};
 use crate::version::Feature;
 
 pub(super) fn telemetry(top: Body, spec: Option<&TelemetrySpec>) -> Body {
@@ -34,6 +34,13 @@ pub(super) fn audit(top: Body, cluster: &Cluster, devices: &[AuditDevice]) -> Re
     let mut top = top;
     for (index, audit) in devices.iter().enumerate() {
         let AuditDevice { device, path, description, options } = audit;
+        if let Some(key) = options.keys().find(|key| !is_identifier(key)) {
+            let found = key.chars().take(80).collect::<String>();
+            return Err(Failure::invalid(
+                format!("spec.audit[{index}].options"),
+                format!("expected options by their official names such as `file_path`, found `{found}`"),
+            ));
+        }
         if device == "file" {
             writable(cluster, index, options.get("file_path"))?;
         }

@@ -9,6 +9,8 @@ mod write;
 
 use std::fmt;
 
+pub use write::is_identifier;
+
 /// The body of a file or of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {

@@ -118,7 +118,8 @@ fn quote(out: &mut String, text: &str) {
     out.push('"');
 }
 
-fn is_identifier(key: &str) -> bool {
+/// It can be a key.
+pub fn is_identifier(key: &str) -> bool {
     let mut characters = key.chars();
     characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && characters.all(|rest| rest.is_ascii_alphanumeric() || rest == '_' || rest == '-')

@@ -97,8 +97,8 @@ fn environment(cluster: &Cluster) -> Result<Vec<EnvVar>, Failure> {
 
 fn seal_variable(name: &str, value: &EnvValue) -> EnvVar {
     match value {
-        // Kubernetes would read `$(X)` as a reference; a provider's text is text.
-        EnvValue::Literal(text) => literal(name, text.replace("$(", "$$(")),
+        // Kubernetes would read `$(X)` as a reference and `$$` as one dollar; a provider's text is text.
+        EnvValue::Literal(text) => literal(name, text.replace('$', "$$")),
         EnvValue::SecretKey(of) => from_secret(name, &of.secret, &of.key, None),
     }
 }

@@ -14,7 +14,7 @@ mod volumes;
 use std::collections::BTreeMap;
 
 use banhbaoring_sdk::{Failure, Object};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::cluster::Cluster;
@@ -32,9 +32,9 @@ pub fn render(cluster: &Cluster, config: &str, live: &Live) -> Result<Vec<Object
         Object::of(&account::role(cluster)),
         Object::of(&account::role_binding(cluster)),
         Object::of(&config_map(cluster, cluster.config_map(), "config.hcl", config)),
-        Object::of(&services::headless(cluster)),
-        Object::of(&services::active(cluster)),
-        Object::of(&services::public(cluster)),
+        service(&services::headless(cluster)),
+        service(&services::active(cluster)),
+        service(&services::public(cluster)),
         Object::of(&stateful_set::stateful_set(cluster, config, live)?),
     ];
     if initialization::is_by_itself(cluster)? {
@@ -51,6 +51,11 @@ pub fn render(cluster: &Cluster, config: &str, live: &Live) -> Result<Vec<Object
         objects.push(Object::of(&certificate));
     }
     Ok(objects)
+}
+
+/// A port is known by its number: one that somebody renumbers is another one beside ours, and has to go before ours comes back.
+fn service(service: &Service) -> Object {
+    Object::of(service).exclusive("/spec/ports")
 }
 
 fn config_map(cluster: &Cluster, name: String, file: &str, text: &str) -> ConfigMap {
