@@ -5,7 +5,7 @@ use banhbaoring_tests::survey::{text, uids};
 use banhbaoring_tests::team::{PATIENCE, parts_of};
 use serde_json::{Value, json};
 
-use crate::support::crew;
+use crate::support::{changed, crew};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_that_we_own_are_put_back_and_what_others_added_stays() {
@@ -113,6 +113,34 @@ async fn a_part_that_was_deleted_comes_back() {
     for name in MADE_ONCE {
         assert_eq!((uids(&after)[name].as_str(), &after[name]["data"]), (before[name].as_str(), &children[name]["data"]), "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_somebody_opens_is_closed_again() {
+    let crew = crew("ports").await;
+    crew.settled("a", json!({})).await;
+    let before = crew.children("a").await.unwrap();
+    let port = r#"[{"op": "add", "path": "/spec/ports/-", "value": {"name": "theirs", "port": 9999, "targetPort": 22}}]"#;
+    let services = ["a", "a-active", "a-public"];
+    for service in services {
+        crew.kubectl.run(&["patch", "service", service, "--type=json", "-p", port]).await.unwrap();
+    }
+    crew.pulse().await;
+    let now = wait::until(PATIENCE, "ours alone", async || {
+        let now = crew.children("a").await.map_err(|error| format!("{error:#}"))?;
+        for service in services.map(|service| format!("Service/{service}")) {
+            let (wanted, found) = (&before[&service]["spec"]["ports"], &now[&service]["spec"]["ports"]);
+            if wanted != found {
+                return Err(format!("{service}: expected {wanted}, found {found}"));
+            }
+        }
+        Ok(now)
+    });
+    assert_eq!(uids(&now.await.unwrap()), uids(&before), "nothing was made anew");
+    crew.until_condition("a", "Reconciled", "True").await.unwrap();
+    let still = crew.until_still("a").await;
+    crew.resync(&["a"], 2).await;
+    assert_eq!(changed(&still, &crew.still("a").await), [] as [&str; 0], "and no fight goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

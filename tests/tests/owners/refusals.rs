@@ -21,6 +21,11 @@ fn refused_at_the_door() -> Vec<(&'static str, Value, &'static str)> {
             json!({"unseal": {"type": "transit", "address": "https://a", "keyName": "k", "token": "s.abc"}}),
             "spec.unseal.token",
         ),
+        ("half-a-rotation", json!({"unseal": {"type": "static", "previousKeyId": "v0"}}), "unseal.previousKey and unseal.previousKeyId"),
+        ("number-as-key-name", json!({"unseal": {"type": "static", "currentKeyId": 5}}), "spec.unseal.currentKeyId"),
+        ("no-provider", json!({"unseal": {"keyId": "alias/a"}}), "unseal.type is static, which is its default"),
+        ("short-leases", json!({"maxLeaseTtl": "24h"}), "defaultLeaseTtl must be above zero and at most maxLeaseTtl"),
+        ("forgotten-mode", json!({"tls": {"secretName": "mine"}}), "tls.secretName is read only with"),
         ("no-provider-name", json!({"unseal": {"type": "AWS KMS"}}), "spec.unseal.type"),
         ("no-size", json!({"storage": {"size": "big"}}), "spec.storage.size"),
         ("misspelt", json!({"replica": 3}), ".spec.replica: field not declared in schema"),
@@ -54,6 +59,7 @@ async fn what_cannot_be_undone_is_refused_and_the_parts_stay_as_they_are() {
         (json!({"replicas": 4}), "replicas must be 1, 3, 5 or 7"),
         (json!({"replicas": 0}), "replicas must be 1, 3, 5 or 7"),
         (json!({"unseal": {"type": "awskms", "keyId": "a"}}), "unseal.type is immutable"),
+        (json!({"auditStorage": {"size": "1Gi"}}), "auditStorage cannot be added to or taken from"),
     ] {
         let told = crew.patch("openbaocluster/a", &json!({"spec": patch})).await.expect_err("refused").to_string();
         assert!(told.contains(says), "{patch}: expected {says:?} in {told}");
@@ -66,8 +72,16 @@ async fn what_cannot_be_undone_is_refused_and_the_parts_stay_as_they_are() {
 fn refused_by_plugins() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     vec![
         ("unknown", json!({"unseal": {"type": "ocikms", "keyId": "a"}}), "ProviderUnknown", "spec.unseal.type"),
-        ("half", json!({"unseal": {"type": "static", "previousKeyId": "v0"}}), "", "spec.unseal.previousKey"),
-        ("typed", json!({"unseal": {"type": "static", "currentKeyId": 5}}), "", "spec.unseal.currentKeyId"),
+        ("misspelt", json!({"unseal": {"type": "static", "currentKeyID": "v0"}}), "", "spec.unseal.currentKeyID"),
+        (
+            "same",
+            json!({"unseal": {"currentKey": {"secretName": "s", "key": "k"}, "currentKeyId": "v1",
+                "previousKey": {"secretName": "s", "key": "l"}, "previousKeyId": "v1"}}),
+            "",
+            "spec.unseal.previousKeyId",
+        ),
+        ("address", json!({"tls": {"ipAddresses": ["999.1.1.1"]}}), "", "spec.tls.ipAddresses[0]"),
+        ("label", json!({"pod": {"labels": {"a b": "c"}}}), "", "spec.pod.labels"),
         ("old", json!({"version": "2.3.0", "unseal": {"type": "static"}}), "", "version"),
     ]
 }
@@ -91,10 +105,15 @@ async fn what_only_a_plugin_can_tell_becomes_a_condition_that_names_the_field() 
         let children = crew.children(name).await.unwrap();
         assert!(children.is_empty(), "{spec}: {:?}", children.keys());
     }
-    let mended = json!({"spec": {"unseal": {"previousKeyId": null}}});
-    crew.patch("openbaocluster/half", &mended).await.unwrap();
-    crew.until_children("half", &parts_of("half")).await.unwrap();
-    crew.until_condition("half", "Reconciled", "True").await.unwrap();
+    // A provider that nobody has is no fate either: there are no nodes yet that it sealed.
+    for (name, mended) in [
+        ("misspelt", json!({"spec": {"unseal": {"currentKeyID": null}}})),
+        ("unknown", json!({"spec": {"unseal": {"type": "static", "keyId": null}}})),
+    ] {
+        crew.patch(&format!("openbaocluster/{name}"), &mended).await.unwrap();
+        crew.until_children(name, &parts_of(name)).await.unwrap();
+        crew.until_condition(name, "Reconciled", "True").await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,15 +121,15 @@ async fn a_cluster_that_becomes_bad_keeps_its_parts_as_they_are() {
     let crew = crew("bad").await;
     let before = crew.settled("a", json!({})).await;
     // Together with a change that would be good by itself: all or nothing.
-    let bad = json!({"spec": {"logLevel": "debug", "networkPolicy": {"enabled": false}, "unseal": {"previousKeyId": "v0"}}});
+    let bad = json!({"spec": {"logLevel": "debug", "networkPolicy": {"enabled": false}, "unseal": {"currentKeyID": "v0"}}});
     crew.patch("openbaocluster/a", &bad).await.unwrap();
     let told = crew.until_condition("a", "Reconciled", "False").await.unwrap();
-    assert!(told["message"].as_str().unwrap().contains("spec.unseal.previousKey"), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("spec.unseal.currentKeyID"), "{told}");
     crew.resync(&["a"], 3).await;
     let after = crew.still("a").await;
     let others: Vec<String> = changed(&before, &after).into_iter().filter(|name| name != "the owner" && name != "the inventory").collect();
     assert_eq!(others, [] as [String; 0], "children stay as they were");
-    crew.patch("openbaocluster/a", &json!({"spec": {"unseal": {"previousKeyId": null}}})).await.unwrap();
+    crew.patch("openbaocluster/a", &json!({"spec": {"unseal": {"currentKeyID": null}}})).await.unwrap();
     let mut parts = parts_of("a");
     parts.remove("NetworkPolicy/a-network-policy");
     crew.until_children("a", &parts).await.unwrap();
