@@ -3,6 +3,7 @@
 //! Here live the parts that the tests under `tests/`, the demo and the benchmarks put together: the binary as a process, plugins that are
 //! pushed and signed with it, and their installation. What asserts something is a test, not this library.
 
+pub mod audit;
 mod binary;
 pub mod helm;
 pub mod installation;

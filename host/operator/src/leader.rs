@@ -1,7 +1,7 @@
 //! Leader election by a `coordination.k8s.io` Lease: one replica reconciles, the others stand by with their plugins loaded.
 //!
-//! A leader that cannot renew in time stops by itself *before* another may take over: the process ends, and starts again as a standby.
-//! Nothing about what leaders do lives here.
+//! A leader that cannot renew in time stops by itself *before* another may take over: the process ends, and starts again as a standby. Until it
+//! has noticed, the fence keeps its writes back. Nothing about what leaders do lives here.
 
 use std::time::Duration;
 
@@ -13,11 +13,13 @@ use kube::{Api, Client};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::fence::Fence;
+
 /// A Lease is good for this long.
 const DURATION: Duration = Duration::from_secs(15);
 /// It is renewed this often.
 const RENEW: Duration = Duration::from_secs(3);
-/// A leader that could not renew for this long stops; less than [`DURATION`], so that two never lead at once.
+/// A leader that could not renew for this long stops, and writes nothing any more; less than [`DURATION`], so that two never lead at once.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The place of one replica in the election.
@@ -26,6 +28,7 @@ pub struct Election {
     leases: Api<Lease>,
     name: String,
     identity: String,
+    fence: Fence,
     observed: Option<Observed>,
 }
 
@@ -55,17 +58,20 @@ pub enum LeaderError {
 }
 
 impl Election {
-    /// Takes part under `identity` in the election for the Lease `name` in `namespace`.
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
-        Self { leases: Api::namespaced(client, namespace), name: name.to_owned(), identity: identity.to_owned(), observed: None }
+    /// Takes part under `identity` in the election for the Lease `name` in `namespace`, and opens `fence` for as long as the lead is certain. The
+    /// client must not be behind that fence.
+    pub fn new(client: Client, namespace: &str, name: &str, identity: &str, fence: Fence) -> Self {
+        Self { leases: Api::namespaced(client, namespace), name: name.to_owned(), identity: identity.to_owned(), fence, observed: None }
     }
 
     /// Returns once this replica leads.
     pub async fn acquire(&mut self) {
         info!(lease = %self.name, identity = %self.identity, "standing by");
         loop {
+            let asked = Instant::now();
             match self.try_acquire().await {
                 Ok(true) => {
+                    self.fence.open_until(asked + DEADLINE);
                     info!(lease = %self.name, identity = %self.identity, "leading");
                     return;
                 }
@@ -81,9 +87,14 @@ impl Election {
         let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(RENEW).await;
+            let asked = Instant::now();
             let attempt = tokio::time::timeout(RENEW, self.try_acquire()).await;
             match attempt {
-                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(true)) => {
+                    // Not from the answer on: it may have lain here while the process stood still.
+                    renewed = asked;
+                    self.fence.open_until(renewed + DEADLINE);
+                }
                 Ok(Ok(false)) => {
                     let holder = self.holder().await.unwrap_or_default();
                     return LeaderError::Lost { holder };
@@ -99,8 +110,9 @@ impl Election {
         }
     }
 
-    /// Gives the Lease back, so that the next leader need not wait for it to expire.
+    /// Gives the Lease back, so that the next leader need not wait for it to expire. Nothing is written from then on.
     pub async fn release(&self) {
+        self.fence.close();
         let Ok(Some(mut lease)) = self.leases.get_opt(&self.name).await else { return };
         if let Some(spec) = lease.spec.as_mut()
             && spec.holder_identity.as_deref() == Some(&self.identity)

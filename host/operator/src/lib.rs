@@ -4,6 +4,7 @@
 
 pub mod active;
 mod definitions;
+mod fence;
 mod health;
 mod leader;
 mod lifecycle;

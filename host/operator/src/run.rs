@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::active::ActivePlugins;
 use crate::definitions;
+use crate::fence::Fence;
 use crate::health::{self, Health};
 use crate::leader::{Election, LeaderError};
 use crate::lifecycle::{Lifecycle, LifecycleOptions};
@@ -99,8 +100,10 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let clients = banhbaoring_cluster::Clients::connect(options.config.clone())?;
-    let cluster = Cluster::with_clients(clients, &options.host_namespace);
-    let host = cluster.clients.host().clone();
+    // Not behind the fence: its own definitions and the Lease are what every replica may write.
+    let host = clients.host().clone();
+    let fence = Fence::default();
+    let cluster = Cluster::with_clients(banhbaoring_cluster::Clients::new(fence.around(&host)), &options.host_namespace);
     let metrics = Arc::new(Metrics::default());
     let active = Arc::new(ActivePlugins::default());
     let health = Health::default();
@@ -133,7 +136,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         let _ = is_loaded.wait_for(|loaded| *loaded).await;
         health.set_ready(true);
     };
-    let mut election = Election::new(host.clone(), &options.host_namespace, LEASE, &options.identity);
+    let mut election = Election::new(host.clone(), &options.host_namespace, LEASE, &options.identity, fence);
     // Ready once loaded, leading or not; only who is loaded takes part in the election.
     tokio::select! {
         () = async { until_loaded.await; election.acquire().await; } => {}
@@ -142,12 +145,13 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     leading.send_replace(true);
     metrics.leads(true);
     let reporter = Reporter { controller: "banhbaoring".to_owned(), instance: Some(options.identity.clone()) };
+    let recorder = Recorder::new(cluster.clients.host().clone(), reporter);
     let owners = Arc::new(Owners::new(
         cluster,
         active,
         Arc::new(Memo::default()),
         metrics.clone(),
-        Recorder::new(host, reporter),
+        recorder,
         HostIdentity {
             namespace: options.host_namespace.clone(),
             service_account: options.service_account.clone(),

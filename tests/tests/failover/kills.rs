@@ -121,13 +121,13 @@ async fn an_operator_killed_while_it_applies_makes_nothing_twice() {
 }
 
 /// Everything in the team's namespace that says it belongs to an owner.
-async fn labelled(team: &Team) -> Vec<Value> {
+pub async fn labelled(team: &Team) -> Vec<Value> {
     let objects = team.survey.everything(OWNER_LABEL).await.unwrap();
     objects.into_iter().filter(|object| text(object, "/metadata/namespace") == team.namespace).collect()
 }
 
 /// Whether an owner has some of its parts and not all, or an inventory that does not know yet what came of an intent.
-async fn is_any_partly_applied(team: &Team, objects: &[Value], owners: &[String]) -> bool {
+pub async fn is_any_partly_applied(team: &Team, objects: &[Value], owners: &[String]) -> bool {
     let inventories = team.survey.inventories().await.unwrap();
     owners.iter().any(|owner| {
         let inventory = inventories.iter().find(|inventory| inventory.spec.owner.name == *owner);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a random test prints its seed")]
 
+mod hanging;
 mod kills;
 mod outage;
 mod succession;
@@ -17,7 +18,7 @@ async fn world() -> WorldGuard {
     static WORLD: Mutex<Option<World>> = Mutex::const_new(None);
     let mut guard = WORLD.lock().await;
     if guard.is_none() {
-        *guard = Some(World::start(Options::default()).await.expect("the platform"));
+        *guard = Some(World::start(Options { audit: true, ..Options::default() }).await.expect("the platform"));
     }
     WorldGuard(guard)
 }
