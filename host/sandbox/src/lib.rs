@@ -13,6 +13,7 @@
 mod answer;
 pub mod cache;
 mod call;
+mod complexity;
 pub mod determinism;
 mod engine;
 mod error;

@@ -9,6 +9,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::cache::CodeCache;
 use crate::call::Caller;
+use crate::complexity;
 use crate::engine::{Allocation, EngineError, EngineSettings, Runtime};
 use crate::error::excerpt;
 use crate::inspect::inspect;
@@ -37,6 +38,16 @@ pub enum LoadError {
         /// Its size in bytes.
         size: usize,
         /// The limit in bytes.
+        limit: usize,
+    },
+    /// Compiling it would take longer, or more memory, than any component is worth.
+    #[error("the component has {found} {what}, at most {limit} are compiled; build it with optimisation, and split what is generated")]
+    TooComplex {
+        /// Of what.
+        what: &'static str,
+        /// At least so much.
+        found: usize,
+        /// The limit.
         limit: usize,
     },
     /// A core module, or something else that is WebAssembly but no component.
@@ -86,6 +97,7 @@ impl LoadError {
         match self {
             Self::DigestMismatch { .. } => "DigestMismatch",
             Self::TooLarge { .. } => "ComponentTooLarge",
+            Self::TooComplex { .. } => "ComponentTooComplex",
             Self::NotAComponent => "NotAComponent",
             Self::Invalid { .. } => "InvalidComponent",
             Self::ForbiddenImports { .. } => "ForbiddenImports",
@@ -179,6 +191,7 @@ impl Sandbox {
         {
             return Ok(compiled);
         }
+        complexity::check(component.bytes())?;
         let compiled = Component::from_binary(engine, component.bytes()).map_err(|e| LoadError::invalid(&e))?;
         if let Some(cache) = &self.cache {
             cache.put(engine, component.digest_bytes(), &compiled);
