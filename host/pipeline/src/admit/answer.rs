@@ -26,7 +26,7 @@ pub(super) struct Declared<'a> {
 impl<'a> Declared<'a> {
     /// `kind` is the owner's `group/Kind`; its definition may come from another plugin than the component's.
     pub(super) fn of(plugin: &'a ActivePlugin, component: &str, kind: &str, all: &[&ActivePlugin]) -> Self {
-        let component = plugin.descriptor.components.iter().find(|known| known.name == component && known.kind == kind);
+        let component = super::described(plugin, component, kind);
         let kinds = all.iter().flat_map(|plugin| &plugin.descriptor.kinds);
         let phase_is_told = kinds.filter(|known| kind_name(&known.crd) == kind).any(|known| known.phase == PhaseSource::Told);
         Self { component, phase_is_told }

@@ -1,7 +1,6 @@
 //! Who asks, for whom, and what is already the owner's own: what every check of an answer is made against.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use banhbaoring_api::grants::{PodGrant, Relation};
 use banhbaoring_api::inventory::InventorySpec;
@@ -13,6 +12,7 @@ use crate::glob;
 use crate::kinds::KindTable;
 use crate::observation::Owner;
 use crate::plugins::ActivePlugin;
+use crate::render::Rendered;
 
 /// Stands for the owner's name in a granted name of a Secret, `{owner}-tls`.
 const OWNER: &str = "{owner}";
@@ -37,8 +37,9 @@ impl Own {
         )
     }
 
-    pub(super) fn insert(&mut self, identity: Identity) {
-        self.0.insert(identity);
+    /// Both together.
+    pub(super) fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
     }
 
     pub(super) fn has(&self, group: &str, kind: &str, namespace: Option<&str>, name: &str) -> bool {
@@ -51,18 +52,26 @@ impl Own {
     }
 }
 
-/// A component before the one that asks: what its outputs name, and under whose grants.
+impl FromIterator<Identity> for Own {
+    fn from_iter<T: IntoIterator<Item = Identity>>(identities: T) -> Self {
+        Self(identities.into_iter().collect())
+    }
+}
+
+/// A component that the one that asks comes after: what its outputs name, under whose grants, and what it makes.
 #[derive(Debug)]
-pub(super) struct Earlier {
-    plugin: Arc<ActivePlugin>,
+pub(super) struct Earlier<'a> {
+    pub(super) component: &'a str,
+    pub(super) answer: Own,
+    plugin: &'a ActivePlugin,
     named: BTreeSet<String>,
 }
 
-impl Earlier {
-    pub(super) fn of(plugin: &Arc<ActivePlugin>, outputs: &Json) -> Self {
+impl<'a> Earlier<'a> {
+    pub(super) fn of(rendered: &'a Rendered, outputs: &Json, answer: Own) -> Self {
         let mut named = BTreeSet::new();
         strings(outputs, &mut named);
-        Self { plugin: Arc::clone(plugin), named }
+        Self { component: &rendered.component, answer, plugin: &rendered.plugin, named }
     }
 }
 
@@ -82,7 +91,7 @@ pub(super) struct Asker<'a> {
     pub(super) slot_annotations: BTreeSet<(String, String)>,
     /// Audiences of tokens that the seals of its slots project, under their own grants.
     pub(super) slot_audiences: BTreeSet<String>,
-    pub(super) earlier: &'a [Earlier],
+    pub(super) earlier: &'a [&'a Earlier<'a>],
 }
 
 static NO_PODS: PodGrant = PodGrant {
@@ -129,12 +138,17 @@ impl Asker<'_> {
 
     /// Everything that the spec and the inputs name and that can be the name of an object.
     pub(super) fn names(&self) -> BTreeSet<String> {
-        let named = self.spec.all().chain(self.earlier.iter().flat_map(|earlier| &earlier.named));
+        let named = self.spec.all().chain(self.inputs().flat_map(|earlier| &earlier.named));
         named.filter(|text| (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())).cloned().collect()
     }
 
     fn names_text(&self, text: &str) -> bool {
-        self.spec.string(text) || self.earlier.iter().any(|earlier| earlier.named.contains(text))
+        self.spec.string(text) || self.is_input(text)
+    }
+
+    /// Components of other plugins: what a plugin names to itself opens nothing.
+    fn inputs(&self) -> impl Iterator<Item = &Earlier<'_>> {
+        self.earlier.iter().copied().filter(|earlier| earlier.plugin.name != self.plugin.name)
     }
 
     pub(super) fn is_owner(&self, reference: &ObjectReference) -> bool {
@@ -145,9 +159,9 @@ impl Asker<'_> {
             && owner.name == reference.name
     }
 
-    /// Whether outputs of an earlier component name `text`.
+    /// Whether an input names `text`.
     pub(super) fn is_input(&self, text: &str) -> bool {
-        self.earlier.iter().any(|earlier| earlier.named.contains(text))
+        self.inputs().any(|earlier| earlier.named.contains(text))
     }
 
     /// Checks the use of a Secret by name. `path` says where it is named.

@@ -24,10 +24,10 @@ pub(crate) mod syntax;
 mod tests;
 mod typed;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::contract::{Action, GeneratedSecret, Need, Object, ObjectReference};
+use crate::contract::{Action, ComponentDescriptor, GeneratedSecret, Need, Object, ObjectReference};
 use crate::observation::Observation;
 use crate::plugins::ActivePlugin;
 use crate::render::{Desired, Outcome, Rendered};
@@ -163,8 +163,8 @@ pub fn admit(desired: &Desired, observation: &Observation) -> Permitted {
         spec: SpecNames::of(&observation.owner),
         claims: Claims::of(desired, observation),
         plugins: desired.components.iter().map(|rendered| rendered.plugin.as_ref()).collect(),
-        own: Own::recorded(&observation.inventory),
-        earlier: Vec::new(),
+        recorded: Own::recorded(&observation.inventory),
+        earlier: BTreeMap::new(),
     };
     let mut permitted = Permitted::default();
     for rendered in &desired.components {
@@ -183,14 +183,14 @@ struct Pass<'a> {
     spec: SpecNames,
     claims: Claims,
     plugins: Vec<&'a ActivePlugin>,
-    /// What the owner's components have so far: recorded, or permitted in this pass.
-    own: Own,
-    /// Components that were permitted before.
-    earlier: Vec<Earlier>,
+    /// What the owner's components have made.
+    recorded: Own,
+    /// Components that were permitted before, by name.
+    earlier: BTreeMap<&'a str, Earlier<'a>>,
 }
 
-impl Pass<'_> {
-    fn component(&mut self, rendered: &Rendered) -> Option<Result<PermittedComponent, Refusal>> {
+impl<'a> Pass<'a> {
+    fn component(&mut self, rendered: &'a Rendered) -> Option<Result<PermittedComponent, Refusal>> {
         let Outcome::Answered(response) = &rendered.outcome else { return None };
         for slot in &rendered.slots {
             if let Err(refusal) = admit_seal(&slot.plugin, &self.observation.owner, &slot.seal) {
@@ -199,11 +199,13 @@ impl Pass<'_> {
         }
         let namespace = self.observation.owner.reference.namespace.as_deref();
         let written = claims::written(rendered, namespace, &self.observation.kinds);
-        let (mut own, mut answer) = (self.own.clone(), Own::default());
-        for one in written.iter().filter(|one| one.made) {
-            own.insert(one.reference.identity());
-            answer.insert(one.reference.identity());
-        }
+        let answer: Own = written.iter().filter(|one| one.made).map(|one| one.reference.identity()).collect();
+        let kind = self.observation.owner.kind();
+        let earlier = self.inputs(rendered, &kind);
+        // What another component only asks for may turn out to be somebody else's. Where that one comes first, its failure holds this one up;
+        // one that is not sent at all holds up nobody.
+        let sent = earlier.iter().filter(|earlier| !self.observation.unobserved.contains_key(earlier.component));
+        let own = sent.fold(self.recorded.union(&answer), |own, earlier| own.union(&earlier.answer));
         let seals = || rendered.slots.iter().map(|slot| slot.seal.as_ref());
         let asker = Asker {
             plugin: &rendered.plugin,
@@ -220,11 +222,11 @@ impl Pass<'_> {
                 .collect(),
             slot_annotations: seals().flat_map(|seal| seal.service_account_annotations.iter().cloned()).collect(),
             slot_audiences: seals().flat_map(seal::audiences_of).map(ToOwned::to_owned).collect(),
-            earlier: &self.earlier,
+            earlier: &earlier,
         };
         let mut findings = Findings::default();
         self.twice(&mut findings, &rendered.component, &written);
-        let declared = answer::Declared::of(&rendered.plugin, &rendered.component, &self.observation.owner.kind(), &self.plugins);
+        let declared = answer::Declared::of(&rendered.plugin, &rendered.component, &kind, &self.plugins);
         answer::check(&mut findings, response, &declared);
         let mut objects = Vec::new();
         for object in &response.objects {
@@ -252,9 +254,18 @@ impl Pass<'_> {
             needs,
             actions,
         };
-        self.own = own;
-        self.earlier.push(Earlier::of(&rendered.plugin, &response.outputs));
+        self.earlier.insert(&rendered.component, Earlier::of(rendered, &response.outputs, answer));
         Some(Ok(permitted))
+    }
+
+    /// The components whose outputs this one is given: those that it says it comes after.
+    fn inputs(&self, rendered: &Rendered, kind: &str) -> Vec<&Earlier<'_>> {
+        let descriptor = described(&rendered.plugin, &rendered.component, kind);
+        let after = descriptor.map(|descriptor| descriptor.after.as_slice()).unwrap_or_default();
+        let mut names: Vec<&str> = after.iter().map(|dependency| dependency.component.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().filter_map(|name| self.earlier.get(name)).collect()
     }
 
     fn twice(&self, findings: &mut Findings, component: &str, written: &[Written]) {
@@ -271,4 +282,9 @@ impl Pass<'_> {
             }
         }
     }
+}
+
+/// What a plugin says of its component of a kind, `group/Kind`.
+fn described<'a>(plugin: &'a ActivePlugin, component: &str, kind: &str) -> Option<&'a ComponentDescriptor> {
+    plugin.descriptor.components.iter().find(|known| known.name == component && known.kind == kind)
 }

@@ -63,11 +63,13 @@ pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, object: &Object,
         let template = manifest.pointer(path);
         match template.and_then(|template| template.get("spec")) {
             Some(spec @ Value::Object(_)) => {
-                let claim_templates = claim_templates(manifest);
+                let claim_templates = claim_templates(reference, manifest);
                 let metadata = template.and_then(|template| template.get("metadata"));
                 one(asker, findings, &Template { reference, spec, metadata, claim_templates });
             }
-            None | Some(Value::Null) if object.mode == ApplyMode::IfExists => {}
+            None | Some(Value::Null) if object.mode == ApplyMode::IfExists => {
+                metadata_alone(asker, findings, reference, template.and_then(|template| template.get("metadata")));
+            }
             _ => findings.add(Reason::PodInvalid, Some(reference), format!("{reference}: expected a pod template with a spec at {path}")),
         }
     }
@@ -95,10 +97,7 @@ fn one(asker: &Asker<'_>, findings: &mut Findings, template: &Template<'_>) {
         );
         return;
     }
-    // The metadata of a Pod is the object's own.
-    if let Some(metadata) = template.metadata.filter(|_| reference.kind != "Pod") {
-        metadata_of(findings, reference, metadata, "template.metadata", &["name", "labels", "annotations"]);
-    }
+    of_template(findings, reference, template.metadata);
     if !asker.pods().host_access {
         let mut problems = Vec::new();
         restricted::check(template, &mut problems);
@@ -106,25 +105,47 @@ fn one(asker: &Asker<'_>, findings: &mut Findings, template: &Template<'_>) {
         if preempts_the_system(asker, template.spec) {
             problems.push("priorityClassName is one of the system's and the owner's spec does not name it".to_owned());
         }
-        if !problems.is_empty() {
-            let more = problems.len().saturating_sub(8);
-            let mut told = problems.into_iter().take(8).collect::<Vec<_>>().join("; ");
-            if more > 0 {
-                told.push_str(&format!("; and {more} more"));
-            }
-            findings.add(
-                Reason::HostAccessNotGranted,
-                Some(reference),
-                format!(
-                    "{reference}: without host access a pod satisfies Pod Security restricted, but {told}; mend the pod, or add to the \
-                     Plugin's grants: pods: {{hostAccess: true}}"
-                ),
-            );
-        }
+        beyond_restricted(findings, reference, problems);
     }
     container::check(asker, findings, template);
     references::check(asker, findings, template);
     volumes::check(asker, findings, template);
+}
+
+/// Checks metadata that is merged into a template which exists.
+fn metadata_alone(asker: &Asker<'_>, findings: &mut Findings, reference: &ObjectReference, metadata: Option<&Json>) {
+    of_template(findings, reference, metadata);
+    if !asker.pods().host_access {
+        let mut problems = Vec::new();
+        restricted::annotations(metadata, &mut problems);
+        beyond_restricted(findings, reference, problems);
+    }
+}
+
+fn of_template(findings: &mut Findings, reference: &ObjectReference, metadata: Option<&Json>) {
+    // The metadata of a Pod is the object's own.
+    if let Some(metadata) = metadata.filter(|_| reference.kind != "Pod") {
+        metadata_of(findings, reference, metadata, "template.metadata", &["name", "labels", "annotations"]);
+    }
+}
+
+fn beyond_restricted(findings: &mut Findings, reference: &ObjectReference, problems: Vec<String>) {
+    if problems.is_empty() {
+        return;
+    }
+    let more = problems.len().saturating_sub(8);
+    let mut told = problems.into_iter().take(8).collect::<Vec<_>>().join("; ");
+    if more > 0 {
+        told.push_str(&format!("; and {more} more"));
+    }
+    findings.add(
+        Reason::HostAccessNotGranted,
+        Some(reference),
+        format!(
+            "{reference}: without host access a pod satisfies Pod Security restricted, but {told}; mend the pod, or add to the \
+             Plugin's grants: pods: {{hostAccess: true}}"
+        ),
+    );
 }
 
 /// Pods of such a class push others off their nodes: the owner's user may want that, a plugin not by itself.
@@ -135,7 +156,10 @@ fn preempts_the_system(asker: &Asker<'_>, spec: &Json) -> bool {
     }
 }
 
-fn claim_templates(manifest: &Json) -> Vec<&str> {
+fn claim_templates<'a>(reference: &ObjectReference, manifest: &'a Json) -> Vec<&'a str> {
+    if (reference.group(), reference.kind.as_str()) != ("apps", "StatefulSet") {
+        return Vec::new();
+    }
     let templates = manifest.pointer("/spec/volumeClaimTemplates").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
     templates.iter().filter_map(|claim| claim.pointer("/metadata/name").and_then(Json::as_str)).collect()
 }

@@ -125,6 +125,10 @@ const SAFE_SYSCTLS: &[&str] = &[
 
 const SELINUX_TYPES: &[&str] = &["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
 
+/// What container runtimes and their extensions obey in annotations: devices, mounts, profiles, whole machines. Pod Security does not look there.
+const RUNTIMES: &[&str] =
+    &["cdi.k8s.io", "cri-o", "crio.io", "io.kubernetes.cri", "io.containerd", "nri.containerd.io", "nri.io", "katacontainers"];
+
 /// Adds what keeps the pod from being `restricted`.
 pub(super) fn check(template: &Template<'_>, problems: &mut Vec<String>) {
     let spec = template.spec;
@@ -253,8 +257,8 @@ fn sysctls(context: &Json, problems: &mut Vec<String>) {
     }
 }
 
-/// Profiles that were once set by annotation.
-fn annotations(metadata: Option<&Json>, problems: &mut Vec<String>) {
+/// Profiles that were once set by annotation, and what reaches the node past every field.
+pub(super) fn annotations(metadata: Option<&Json>, problems: &mut Vec<String>) {
     let annotations = metadata.and_then(|metadata| metadata.get("annotations")).and_then(Json::as_object);
     for (key, value) in annotations.into_iter().flatten() {
         let profile = key.starts_with("container.apparmor.security.beta.kubernetes.io/")
@@ -262,6 +266,9 @@ fn annotations(metadata: Option<&Json>, problems: &mut Vec<String>) {
             || key == "seccomp.security.alpha.kubernetes.io/pod";
         if profile && value.as_str() != Some("runtime/default") {
             problems.push(format!("the annotation {} is not runtime/default", shown(key)));
+        }
+        if RUNTIMES.iter().any(|runtime| key.contains(runtime)) {
+            problems.push(format!("the annotation {} asks the node's container runtime for more than a pod's fields can", shown(key)));
         }
     }
 }

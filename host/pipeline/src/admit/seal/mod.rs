@@ -30,10 +30,8 @@ const WARNING: usize = 1024;
 /// Everything that is malformed or not granted, in one refusal.
 #[allow(clippy::result_large_err, reason = "a refusal is rare and ends the answer")]
 pub fn admit_seal(plugin: &ActivePlugin, owner: &Owner, seal: &Seal) -> Result<(), Refusal> {
-    let mut own = Own::default();
-    for secret in &seal.secrets {
-        own.insert(generated::reference(secret, owner.reference.namespace.as_deref()).identity());
-    }
+    let namespace = owner.reference.namespace.as_deref();
+    let own: Own = seal.secrets.iter().map(|secret| generated::reference(secret, namespace).identity()).collect();
     let kinds = KindTable::default();
     let spec = SpecNames::of(owner);
     let asker = Asker {

@@ -61,6 +61,28 @@ fn own_secrets_are_what_the_owners_components_make_or_made() {
     assert_eq!(run("intended")[0].reason, "SecretNotGranted", "an intent proves nothing");
 }
 
+/// A component that asks for `made`, and one that mounts the Secret `victim`.
+fn asked_and_mounted(plugin: &Arc<ActivePlugin>, asked: Response) -> Vec<Rendered> {
+    let uses = workload(pod_with("/volumes", json!([{"name": "x", "secret": {"secretName": "victim"}}])));
+    vec![rendered("other", plugin, asked), rendered("server", plugin, uses)]
+}
+
+#[test]
+fn what_another_component_only_asks_for_is_ones_own_only_behind_it() {
+    let as_object = response(vec![json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "victim"}})]);
+    for asked in [as_object, Response { secrets: vec![generated("victim")], ..response(vec![]) }] {
+        let beside = plugin("store", grants());
+        let refusals = permitted(asked_and_mounted(&beside, asked.clone())).refused;
+        assert_eq!(refusals[0].reason, "SecretNotGranted", "the Secret may turn out to be somebody else's after the pod was made");
+        let behind = comes_after(beside, "server", "other");
+        assert_eq!(permitted(asked_and_mounted(&behind, asked.clone())).refused, vec![], "its failure holds the pod up");
+        let mut unobserved = observation();
+        unobserved.unobserved.insert("other".to_owned(), "forbidden".to_owned());
+        let desired = Desired { components: asked_and_mounted(&behind, asked) };
+        assert_eq!(admit(&desired, &unobserved).refused[0].reason, "SecretNotGranted", "nothing of it is sent, so nothing can fail");
+    }
+}
+
 #[test]
 fn a_secret_of_another_namespace_is_nobodys_own() {
     let mut grants = grants();
@@ -77,7 +99,7 @@ fn a_secret_of_another_namespace_is_nobodys_own() {
 fn an_earlier_component_hands_over_only_what_it_may_use_itself() {
     let mut consumer = grants();
     consumer.pods.as_mut().unwrap().secret_refs = vec!["input".to_owned()];
-    let consumer = plugin("consumer", consumer);
+    let consumer = comes_after(plugin("consumer", consumer), "server", "other");
     let run = |producer: Grants| {
         let first = Response { outputs: json!({"credentials": "foreign"}), ..response(vec![]) };
         let second = workload(pod_with("/volumes", json!([{"name": "x", "secret": {"secretName": "foreign"}}])));

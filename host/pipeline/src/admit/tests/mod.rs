@@ -20,8 +20,8 @@ use serde_json::json;
 
 use super::*;
 use crate::contract::{
-    ApplyMode, ComponentDescriptor, Criticality, Descriptor, GeneratedSecret, Json, MetricDescriptor, MetricType, Platform, Response, Seal,
-    SealCredentials, SecretClass, SecretEntry, State,
+    ApplyMode, ComponentDescriptor, Criticality, Dependency, Descriptor, Gate, GeneratedSecret, Json, MetricDescriptor, MetricType,
+    Platform, Response, Seal, SealCredentials, SecretClass, SecretEntry, State,
 };
 use crate::kinds::KindTable;
 use crate::observation::Owner;
@@ -68,6 +68,13 @@ pub(super) fn plugin(name: &str, grants: Grants) -> Arc<ActivePlugin> {
         config: json!({}),
         allowed_namespaces: vec![],
     })
+}
+
+/// `plugin` whose `component` comes after `other`.
+pub(super) fn comes_after(mut plugin: Arc<ActivePlugin>, component: &str, other: &str) -> Arc<ActivePlugin> {
+    let described = Arc::make_mut(&mut plugin).descriptor.components.iter_mut().find(|known| known.name == component).unwrap();
+    described.after.push(Dependency { component: other.to_owned(), gate: Gate::Outputs });
+    plugin
 }
 
 fn component(name: &str) -> ComponentDescriptor {

@@ -44,6 +44,31 @@ fn a_need_is_admitted_by_whose_object_it_asks_for() {
 }
 
 #[test]
+fn a_plugin_names_nothing_to_itself() {
+    let grants =
+        grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": ["get"], "relation": "referenced"}]}));
+    let asker = comes_after(plugin("store", grants.clone()), "server", "other");
+    let run = |producer: &Arc<ActivePlugin>| {
+        let names = Response { outputs: json!({"service": "strange"}), ..response(vec![]) };
+        permitted(vec![rendered("other", producer, names), rendered("server", &asker, object_need("strange"))]).refused
+    };
+    assert_eq!(run(&plugin("another", Grants::default())), vec![], "an input");
+    assert_eq!(run(&asker)[0].reason, "ResourceNotGranted", "its own word");
+}
+
+#[test]
+fn only_what_a_component_comes_after_is_its_input() {
+    let grants =
+        grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": ["get"], "relation": "referenced"}]}));
+    let names = Response { outputs: json!({"service": "strange"}), ..response(vec![]) };
+    let beside = vec![
+        rendered("other", &plugin("another", Grants::default()), names),
+        rendered("server", &plugin("store", grants), object_need("strange")),
+    ];
+    assert_eq!(permitted(beside).refused[0].reason, "ResourceNotGranted");
+}
+
+#[test]
 fn a_need_that_is_kept_current_needs_a_watch() {
     let grants = |verbs: Json| {
         grants_with(json!({"resources": [{"apiGroups": [""], "resources": ["services"], "verbs": verbs, "relation": "any"}]}))

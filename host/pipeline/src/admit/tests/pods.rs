@@ -190,6 +190,59 @@ fn a_template_carries_no_finalizers() {
 }
 
 #[test]
+fn an_annotation_that_the_nodes_runtime_obeys_needs_host_access() {
+    let mut by_host = grants();
+    by_host.pods.as_mut().unwrap().host_access = true;
+    by_host.resources[0].relation = Relation::Any;
+    let partial = Grants { pods: None, ..by_host.clone() };
+    for key in [
+        "cdi.k8s.io/disk",
+        "io.kubernetes.cri-o.Devices",
+        "link-logs.crio.io",
+        "devices.nri.io/container.x",
+        "io.katacontainers.config.hypervisor.path",
+    ] {
+        let template = json!({"metadata": {"annotations": {key: "x"}}, "spec": pod()});
+        let whole = response(vec![account(), with(stateful_set(pod()), "/spec/template", template)]);
+        refused(whole.clone(), Reason::HostAccessNotGranted, key);
+        assert_eq!(refusal_under(by_host.clone(), whole), None, "{key}");
+        let mut merged = response(vec![json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "prod"},
+            "spec": {"template": {"metadata": {"annotations": {key: "x"}}}}})]);
+        merged.objects[0].mode = ApplyMode::IfExists;
+        assert_eq!(refusal_under(partial.clone(), merged).unwrap().reason, "HostAccessNotGranted", "{key}");
+    }
+}
+
+#[test]
+fn metadata_that_is_merged_into_a_template_is_checked_as_that_of_a_whole_one() {
+    let mut any = grants();
+    any.resources[0].relation = Relation::Any;
+    let merged = |metadata: Json| {
+        let mut answer = response(vec![json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "prod"},
+            "spec": {"template": {"metadata": metadata}}})]);
+        answer.objects[0].mode = ApplyMode::IfExists;
+        refusal_under(any.clone(), answer).map(|refusal| refusal.reason)
+    };
+    assert_eq!(merged(json!({"annotations": {"rolled": "today"}})), None);
+    assert_eq!(merged(json!({"finalizers": ["x/y"]})).as_deref(), Some("MetadataNotAllowed"));
+    assert_eq!(merged(json!({"labels": {"banhbaoring.io/owner-uid": "x"}})).as_deref(), Some("MetadataNotAllowed"));
+}
+
+#[test]
+fn only_a_stateful_set_makes_claims() {
+    let claims = |kind: &str| {
+        let volumes = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "data-prod-0"}}]);
+        let mut workload = with(stateful_set(pod_with("/volumes", volumes)), "/kind", json!(kind));
+        workload["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}}]);
+        let mut grants = grants();
+        grants.resources[0].resources.push("deployments".to_owned());
+        refusal_under(grants, response(vec![account(), workload])).map(|refusal| refusal.reason)
+    };
+    assert_eq!(claims("StatefulSet"), None);
+    assert_eq!(claims("Deployment").as_deref(), Some("ClaimNotGranted"));
+}
+
+#[test]
 fn a_foreign_volume_claim_is_refused() {
     let claim = |name: &str| workload(pod_with("/volumes", json!([{"name": "d", "persistentVolumeClaim": {"claimName": name}}])));
     refused(claim("somebody-elses"), Reason::ClaimNotGranted, "somebody-elses");

@@ -82,6 +82,13 @@ proptest! {
     }
 
     #[test]
+    fn a_ceiling_that_holds_already_changes_nothing(a in any_grants(), b in any_grants()) {
+        let effective = intersect(&a, std::slice::from_ref(&b));
+        prop_assert_eq!(&intersect(&effective, std::slice::from_ref(&b)), &effective);
+        prop_assert_eq!(&intersect(&effective, std::slice::from_ref(&effective)), &effective);
+    }
+
+    #[test]
     fn grants_cover_themselves(grants in any_grants()) {
         prop_assert_eq!(covers(&intersect(&grants, &[]), &intersect(&grants, &[])), Ok(()));
         prop_assert_eq!(covers(&grants, &grants), Ok(()));
