@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use banhbaoring_sdk::wit::{Answer, AnswerOutcome, EnvValue, EnvVar, FailureClass, ReadinessState, State};
+use banhbaoring_sdk::wit::{Answer, AnswerOutcome, EnvValue, EnvVar, FailureClass, KmsPluginSource, ReadinessState, State};
 use serde_json::{Value, json};
 use support::{config, container, object, objects, owner, refused, render, rendered, request, seals, stateful_set, template};
 
@@ -265,6 +265,19 @@ fn a_port_of_a_service_that_somebody_adds_is_drift() {
     };
     assert_eq!(of("Service"), vec![vec!["/spec/ports".to_owned()]; 3]);
     assert_eq!(of("StatefulSet"), [[] as [String; 0]], "injectors add containers and volumes");
+}
+
+#[test]
+fn a_kms_plugin_that_lies_in_the_image_is_not_hidden_by_the_place_for_those_that_are_fetched() {
+    let mounts = |source: KmsPluginSource| {
+        let mut seal = seals::from_plugin(seals::awskms());
+        seal.kms_plugin.as_mut().unwrap().source = source;
+        let response = render(&request(&owner("version: 2.7.0"), Some(seal))).unwrap();
+        assert!(config(&response).contains("plugin_directory = \"/bao/plugins\""), "{}", config(&response));
+        container(&response)["volumeMounts"].to_string().contains("/bao/plugins")
+    };
+    assert!(mounts(KmsPluginSource::Image("example.com/kms".to_owned())));
+    assert!(!mounts(KmsPluginSource::Command("kms".to_owned())));
 }
 
 #[test]

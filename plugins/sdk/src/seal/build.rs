@@ -125,12 +125,14 @@ impl Seal {
 
     /// The pods must reach this TCP port, anywhere.
     #[must_use]
-    pub fn egress(mut self, port: u16) -> Self {
-        let egress = Egress { cidr: None, port };
-        if !self.egress.contains(&egress) {
-            self.egress.push(egress);
-        }
-        self
+    pub fn egress(self, port: u16) -> Self {
+        self.reaches(Egress { cidr: None, port })
+    }
+
+    /// The pods must reach this TCP port in a network, `169.254.169.254/32`.
+    #[must_use]
+    pub fn egress_to(self, cidr: impl Into<String>, port: u16) -> Self {
+        self.reaches(Egress { cidr: Some(cidr.into()), port })
     }
 
     /// Something that people should know, and that is no failure.
@@ -152,6 +154,13 @@ impl Seal {
             secrets.insert(place, secret);
         }
         self.credentials = SealCredentials::Secrets(secrets);
+        self
+    }
+
+    fn reaches(mut self, egress: Egress) -> Self {
+        if !self.egress.contains(&egress) {
+            self.egress.push(egress);
+        }
         self
     }
 

@@ -13,6 +13,9 @@ const CREDENTIALS_DIRECTORY: &str = "/etc/bao/seal-creds";
 /// The annotation by which EKS gives a role to a service account.
 const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
+/// Where pods without credentials of their own get those of the node (the first two) or of their account (EKS Pod Identity).
+const PLATFORM: [&str; 4] = ["169.254.169.254/32", "fd00:ec2::254/128", "169.254.170.23/32", "fd00:ec2::23/128"];
+
 /// The provider.
 pub struct AwsKms;
 
@@ -51,7 +54,7 @@ impl UnsealProvider for AwsKms {
                 .env("AWS_SHARED_CREDENTIALS_FILE", format!("{CREDENTIALS_DIRECTORY}/credentials")));
         }
         let Some(Credentials { access_key_id, secret_access_key, session_token }) = credentials else {
-            return Ok(seal);
+            return Ok(PLATFORM.into_iter().fold(seal, |seal, cidr| seal.egress_to(cidr, 80)));
         };
         let seal = seal
             .env_from("AWS_ACCESS_KEY_ID", access_key_id.checked(&cx.field("credentials.accessKeyId"))?)

@@ -93,3 +93,19 @@ fn what_this_plugin_does_not_have_is_unsupported() {
     let failure = Exports::reconcile(testing::request("openbao", &json!({}), &json!({}))).unwrap_err();
     assert_eq!(failure.class, FailureClass::Unsupported);
 }
+
+// Without this the NetworkPolicy of the nodes, which is on by default, keeps them from what the platform gives them.
+#[test]
+fn what_gives_credentials_to_pods_without_any_is_within_reach_and_only_then() {
+    let reached = |config: &Value| -> Vec<(String, u16)> {
+        let seal = render("2.4.4", config).unwrap();
+        seal.egress.into_iter().filter_map(|egress| Some((egress.cidr?, egress.port))).collect()
+    };
+    let ambient = reached(&json!({"keyId": "a", "region": "us-east-1"}));
+    assert!(
+        ambient.contains(&("169.254.169.254/32".to_owned(), 80)) && ambient.contains(&("169.254.170.23/32".to_owned(), 80)),
+        "{ambient:?}"
+    );
+    assert_eq!(reached(&explicit()), []);
+    assert_eq!(reached(&json!({"keyId": "a", "region": "us-east-1", "roleArn": "arn:aws:iam::1:role/a"})), []);
+}

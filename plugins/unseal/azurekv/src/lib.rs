@@ -16,6 +16,9 @@ const IDENTITY_LABEL: &str = "azure.workload.identity/use";
 /// The annotation that tells which identity a service account takes.
 const IDENTITY_ANNOTATION: &str = "azure.workload.identity/client-id";
 
+/// Where pods without credentials of their own get those of the node's managed identity.
+const PLATFORM: &str = "169.254.169.254/32";
+
 /// The provider.
 pub struct AzureKeyVault;
 
@@ -56,7 +59,7 @@ impl UnsealProvider for AzureKeyVault {
                 .env_from("AZURE_CLIENT_SECRET", key("client-secret")));
         }
         let Some(Credentials { client_id, client_secret }) = credentials else {
-            return Ok(seal);
+            return Ok(seal.egress_to(PLATFORM, 80));
         };
         Ok(seal
             .env_from("AZURE_CLIENT_ID", client_id.checked(&cx.field("credentials.clientId"))?)

@@ -54,3 +54,16 @@ fn the_client_secret_never_reaches_the_stanza() {
     assert!(seal.attributes.iter().all(|attribute| !attribute.key.starts_with("client")));
     assert_eq!(seal.env.len(), 2);
 }
+
+// Without this the NetworkPolicy of the nodes, which is on by default, keeps them from what the platform gives them.
+#[test]
+fn what_gives_credentials_to_pods_without_any_is_within_reach_and_only_then() {
+    let reached = |config: &Value| -> Vec<(String, u16)> {
+        let seal = render(config).unwrap();
+        seal.egress.into_iter().filter_map(|egress| Some((egress.cidr?, egress.port))).collect()
+    };
+    assert_eq!(reached(&config()), [("169.254.169.254/32".to_owned(), 80)]);
+    let mut workload = config();
+    workload["clientId"] = json!("a");
+    assert_eq!(reached(&workload), [], "a token is exchanged at 443");
+}

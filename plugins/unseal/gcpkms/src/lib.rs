@@ -16,6 +16,9 @@ const CREDENTIALS_FILE: &str = "credentials.json";
 /// The annotation by which GKE gives a Google service account to a Kubernetes one.
 const ACCOUNT_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 
+/// Where pods without credentials of their own get those of Workload Identity or of the node; the port differs with the network of GKE.
+const PLATFORM: [(&str, u16); 2] = [("169.254.169.254/32", 80), ("169.254.169.252/32", 988)];
+
 /// The provider.
 pub struct GcpKms;
 
@@ -53,7 +56,7 @@ impl UnsealProvider for GcpKms {
                 let secret = cx.required("credentialsSecretRef.name", &secret.name)?;
                 seal.mount_secret("seal-creds", CREDENTIALS_DIRECTORY, secret)
             }
-            (None, None) => return Ok(seal),
+            (None, None) => return Ok(PLATFORM.into_iter().fold(seal, |seal, (cidr, port)| seal.egress_to(cidr, port))),
         };
         Ok(seal.env("GOOGLE_APPLICATION_CREDENTIALS", format!("{CREDENTIALS_DIRECTORY}/{CREDENTIALS_FILE}")))
     }

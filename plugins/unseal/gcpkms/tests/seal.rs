@@ -44,3 +44,21 @@ fn the_service_account_key_is_mounted_under_the_name_that_the_environment_says()
     assert_eq!(seal.env.len(), 1);
     assert!(seal.attributes.iter().all(|attribute| attribute.key != "credentials"));
 }
+
+// Without this the NetworkPolicy of the nodes, which is on by default, keeps them from what the platform gives them.
+#[test]
+fn what_gives_credentials_to_pods_without_any_is_within_reach_and_only_then() {
+    let reached = |config: &Value| -> Vec<(String, u16)> {
+        let seal = render(config).unwrap();
+        seal.egress.into_iter().filter_map(|egress| Some((egress.cidr?, egress.port))).collect()
+    };
+    let config = json!({"project": "p", "location": "global", "keyRing": "r", "cryptoKey": "k"});
+    let metadata = [("169.254.169.254/32".to_owned(), 80), ("169.254.169.252/32".to_owned(), 988)];
+    assert_eq!(reached(&config), metadata);
+    let mut account = config.clone();
+    account["serviceAccount"] = json!("a@p.iam.gserviceaccount.com");
+    assert_eq!(reached(&account), metadata);
+    let mut explicit = config;
+    explicit["credentialsSecretRef"] = json!({"name": "s"});
+    assert_eq!(reached(&explicit), []);
+}

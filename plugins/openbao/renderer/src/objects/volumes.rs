@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use banhbaoring_openbao_api::TlsMode;
 use banhbaoring_sdk::Failure;
-use banhbaoring_sdk::wit::{SealVolume, VolumeSource as SealSource};
+use banhbaoring_sdk::wit::{KmsPluginSource, SealVolume, VolumeSource as SealSource};
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, ConfigMapVolumeSource, DownwardAPIProjection, DownwardAPIVolumeFile, EmptyDirVolumeSource, KeyToPath,
     ObjectFieldSelector, ProjectedVolumeSource, SecretVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
@@ -50,7 +50,8 @@ pub(super) fn of(cluster: &Cluster) -> Result<Mounted, Failure> {
     }
     mounted.read_only("account", ACCOUNT_DIR, account());
     mounted.scratch("tmp", "/tmp");
-    if cluster.seal.kms_plugin.is_some() {
+    // One that is named by its command lies in the image, at the very place that an empty volume would hide.
+    if matches!(cluster.seal.kms_plugin.as_ref().map(|plugin| &plugin.source), Some(KmsPluginSource::Image(_))) {
         mounted.scratch("plugins", PLUGIN_DIR);
     }
     for volume in &cluster.seal.volumes {
