@@ -1,116 +1,48 @@
-//! The real cosign, versions 2 and 3, with a home and a key of its own: nothing is read from or left on the machine, no log is asked.
+//! The real cosign: its command lines, which need no log and no service, and, behind the feature `servers`, a cosign with a home of its own.
 
-use std::{path::PathBuf, process::Stdio};
+#[cfg(feature = "servers")]
+mod process;
 
-use tokio::process::Command;
+#[cfg(feature = "servers")]
+pub use process::Cosign;
 
-use crate::{Error, Result, scratch::Scratch, tools};
+/// Where [`signing_config`] is written, in the home of a cosign.
+pub const SIGNING_CONFIG: &str = "signing-config.json";
 
-const PASSWORD: &str = "only for this test";
-
-/// A cosign and its key pair.
-#[derive(Debug)]
-pub struct Cosign {
-    program: PathBuf,
-    home: Scratch,
+/// The environment of a cosign that reads and leaves nothing outside of `home`.
+#[must_use]
+pub fn environment<'a>(home: &'a str, password: &'a str) -> [(&'static str, &'a str); 3] {
+    [("HOME", home), ("COSIGN_PASSWORD", password), ("PATH", "/usr/bin:/bin")]
 }
 
-impl Cosign {
-    /// Version 2.
-    ///
-    /// # Errors
-    /// [`Error::Tool`] when it was not built, [`Error::Command`] when it makes no key.
-    pub async fn version2() -> Result<Self> {
-        Self::with_key("cosign2").await
-    }
+/// Writes a configuration without any service to [`SIGNING_CONFIG`]. Version 3 only.
+#[must_use]
+pub fn signing_config() -> [&'static str; 4] {
+    ["signing-config", "create", "--out", SIGNING_CONFIG]
+}
 
-    /// Version 3.
-    ///
-    /// # Errors
-    /// [`Error::Tool`] when it was not built, [`Error::Command`] when it makes no key.
-    pub async fn version3() -> Result<Self> {
-        Self::with_key("cosign3").await
-    }
+/// Signs as version 3 does by default: a bundle among the referrers. After [`signing_config`].
+#[must_use]
+pub fn sign_bundle<'a>(key: &'a str, reference: &'a str) -> [&'a str; 7] {
+    ["sign", "--yes", "--key", key, "--signing-config", SIGNING_CONFIG, reference]
+}
 
-    async fn with_key(tool: &str) -> Result<Self> {
-        let cosign = Self { program: tools::find(tool)?, home: Scratch::new(tool)? };
-        cosign.run(&["generate-key-pair"]).await?;
-        Ok(cosign)
-    }
+/// Signs under the `.sig` tag, as version 2 does by default. Either version.
+#[must_use]
+pub fn sign_legacy<'a>(key: &'a str, reference: &'a str) -> [&'a str; 8] {
+    let [config, log, bundle] = ["--use-signing-config=false", "--tlog-upload=false", "--new-bundle-format=false"];
+    ["sign", "--yes", "--key", key, config, log, bundle, reference]
+}
 
-    /// The public key, PEM.
-    ///
-    /// # Errors
-    /// [`Error::Machine`] when it cannot be read.
-    pub fn public_key(&self) -> Result<String> {
-        let path = self.home.path().join("cosign.pub");
-        std::fs::read_to_string(&path).map_err(Error::machine(format!("read {}", path.display())))
-    }
+/// Attests what stands in the file `predicate`, which is not signing. After [`signing_config`].
+#[must_use]
+pub fn attest<'a>(key: &'a str, predicate: &'a str, reference: &'a str) -> [&'a str; 11] {
+    let [config, kind] = ["--signing-config", "--type"];
+    ["attest", "--yes", "--key", key, config, SIGNING_CONFIG, "--predicate", predicate, kind, "custom", reference]
+}
 
-    /// Signs as version 3 does by default: a bundle among the referrers. Version 3 only.
-    ///
-    /// # Errors
-    /// [`Error::Command`] with what it said.
-    pub async fn sign_bundle(&self, reference: &str) -> Result<()> {
-        let config = self.signing_config().await?;
-        self.run(&["sign", "--yes", "--key", "cosign.key", "--signing-config", config, reference]).await
-    }
-
-    /// Signs under the `.sig` tag, as version 2 does by default. Either version.
-    ///
-    /// # Errors
-    /// [`Error::Command`] with what it said.
-    pub async fn sign_legacy(&self, reference: &str) -> Result<()> {
-        let flags = ["--use-signing-config=false", "--tlog-upload=false", "--new-bundle-format=false"];
-        self.run(&["sign", "--yes", "--key", "cosign.key", flags[0], flags[1], flags[2], reference]).await
-    }
-
-    /// Attests something about an artifact, which is not signing it. Version 3 only.
-    ///
-    /// # Errors
-    /// [`Error::Command`] with what it said.
-    pub async fn attest(&self, reference: &str) -> Result<()> {
-        let config = self.signing_config().await?;
-        self.home.write("predicate.json", r#"{"checked": true}"#)?;
-        let flags = ["attest", "--yes", "--key", "cosign.key", "--signing-config", config];
-        self.run(&[&flags[..], &["--predicate", "predicate.json", "--type", "custom", reference]].concat()).await
-    }
-
-    /// Verifies with its own key.
-    ///
-    /// # Errors
-    /// [`Error::Command`] when it refuses.
-    pub async fn verify(&self, reference: &str) -> Result<()> {
-        self.run(&["verify", "--key", "cosign.pub", "--insecure-ignore-tlog=true", reference]).await
-    }
-
-    /// A configuration without any service.
-    async fn signing_config(&self) -> Result<&'static str> {
-        let name = "signing-config.json";
-        self.run(&["signing-config", "create", "--out", name]).await?;
-        Ok(name)
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Result<()> {
-        let folder = self.home.path();
-        let output = Command::new(&self.program)
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .envs([("HOME", folder.as_os_str()), ("COSIGN_PASSWORD", PASSWORD.as_ref()), ("PATH", "/usr/bin:/bin".as_ref())])
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(Error::machine(format!("start {}", self.program.display())))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = [output.stdout, output.stderr].concat();
-        Err(Error::Command {
-            command: format!("cosign {}", arguments.join(" ")),
-            status: output.status.to_string(),
-            stderr: String::from_utf8_lossy(&said).into_owned(),
-        })
-    }
+/// Verifies with a key.
+#[must_use]
+pub fn verify<'a>(key: &'a str, reference: &'a str) -> [&'a str; 5] {
+    ["verify", "--key", key, "--insecure-ignore-tlog=true", reference]
 }

@@ -4,7 +4,7 @@
 //! not live here: anything that asserts about BanhBaoRing itself, and any stand-in for a server.
 //!
 //! The module [`tools`] needs nothing but the standard library and a hash, because `xtask` compiles it; everything else is behind the feature
-//! `servers` (on by default).
+//! `servers` (on by default), [`proxy`] also behind one of its own.
 //!
 //! ```no_run
 //! # async fn a_test() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,6 +21,7 @@
 /// Names the kubeconfig of a control plane that runs already; `ControlPlane::shared` connects to it instead of starting one.
 pub const KUBECONFIG_VARIABLE: &str = "BANHBAORING_KUBECONFIG";
 
+pub mod cosign;
 pub mod guests;
 pub mod tools;
 
@@ -28,8 +29,6 @@ pub mod tools;
 pub mod bao;
 #[cfg(feature = "servers")]
 pub mod control_plane;
-#[cfg(feature = "servers")]
-pub mod cosign;
 #[cfg(feature = "servers")]
 mod error;
 #[cfg(feature = "servers")]
@@ -44,6 +43,8 @@ pub mod node;
 pub mod pki;
 #[cfg(feature = "servers")]
 pub mod ports;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "servers")]
 pub mod registry;
 #[cfg(feature = "servers")]

@@ -1,10 +1,10 @@
 //! Registries that want to know who asks: basic authentication and tokens.
 
 use banhbaoring_artifact::*;
+use banhbaoring_testing::proxy::Proxy;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::proxy::{Misbehaviour, Proxy};
 use crate::support::*;
 
 fn dockerconfigjson(registry: &str, user: &str, password: &str) -> Credentials {
@@ -37,7 +37,7 @@ async fn basic_authentication_works_and_its_absence_or_error_is_told_as_unauthor
 
 /// A registry behind a token server, both on one address: tokens are `token-<actions>`.
 async fn token_registry(upstream: &str, token_answer: impl Fn(&str) -> Option<Misbehaviour> + Send + Sync + 'static) -> Proxy {
-    Proxy::before(upstream, move |asked| {
+    misbehaving(upstream, move |asked| {
         let json = vec![("content-type", "application/json".to_owned())];
         if asked.path.starts_with("/token") {
             if let Some(misbehaviour) = token_answer(&asked.path) {
@@ -118,7 +118,7 @@ async fn a_token_that_ran_out_is_renewed() {
     let digest = push_component(&unguarded, "p", "1").await;
     sign_with(&unguarded, &digest, &key).await;
     let granted = std::sync::atomic::AtomicUsize::new(0);
-    let proxy = Proxy::before(&registry.address, move |asked| {
+    let proxy = misbehaving(&registry.address, move |asked| {
         use std::sync::atomic::Ordering;
         if asked.path.starts_with("/token") {
             let next = granted.fetch_add(1, Ordering::SeqCst) + 1;
@@ -144,7 +144,7 @@ async fn an_identity_token_is_exchanged_and_goes_nowhere_else() {
     let unguarded = source(&registry.address, "plugin");
     let digest = push_component(&unguarded, "p", "1").await;
     sign_with(&unguarded, &digest, &key).await;
-    let proxy = Proxy::before(&registry.address, |asked| {
+    let proxy = misbehaving(&registry.address, |asked| {
         if asked.path == "/token" && asked.method == "POST" {
             let form = String::from_utf8(asked.body.to_vec()).unwrap();
             let good = form.contains("grant_type=refresh_token") && form.contains("refresh_token=s3cret%2Btoken");
@@ -167,9 +167,9 @@ async fn an_identity_token_is_exchanged_and_goes_nowhere_else() {
 #[tokio::test]
 async fn credentials_do_not_follow_a_redirect_to_another_host() {
     let registry = Registry::distribution();
-    let elsewhere = Proxy::before(&registry.address, |_| None).await;
+    let elsewhere = misbehaving(&registry.address, |_| None).await;
     let target = elsewhere.address.clone();
-    let proxy = Proxy::before(&registry.address, move |asked| {
+    let proxy = misbehaving(&registry.address, move |asked| {
         if asked.authorization.is_none() {
             let challenge = ("www-authenticate", "Basic realm=\"r\"".to_owned());
             return Some(Misbehaviour::Answer(401, vec![challenge], Vec::new()));

@@ -2,7 +2,6 @@
 
 use banhbaoring_artifact::*;
 
-use crate::support::proxy::{Misbehaviour, Proxy};
 use crate::support::*;
 
 struct Signed {
@@ -35,8 +34,7 @@ async fn each_failure_of_the_registry_has_its_own_reason() {
     for part in ["/manifests/sha256:", "/blobs/", "/referrers/"] {
         for (status, reason, transient) in table {
             let proxy =
-                Proxy::before(&signed.registry.address, move |asked| asked.path.contains(part).then_some(Misbehaviour::Status(status)))
-                    .await;
+                misbehaving(&signed.registry.address, move |asked| asked.path.contains(part).then_some(Misbehaviour::Status(status))).await;
             let source = source(&proxy.address, "plugin");
             let (found, error) = refused(&source, &signed.digest, &signed.trusted).await;
             assert_eq!((found, error.is_transient()), (reason, transient), "{status} on {part}: {error}");
@@ -60,7 +58,7 @@ async fn what_does_not_exist_is_told_as_not_found() {
 async fn transient_failures_are_tried_again_and_then_succeed() {
     let signed = signed().await;
     for status in [429, 500, 502] {
-        let proxy = Proxy::before(&signed.registry.address, move |asked| {
+        let proxy = misbehaving(&signed.registry.address, move |asked| {
             (asked.before < 2).then_some(Misbehaviour::Answer(status, vec![("retry-after", "0".to_owned())], Vec::new()))
         })
         .await;
@@ -76,7 +74,7 @@ async fn a_tampered_layer_manifest_or_config_is_refused_as_digest_mismatch() {
     for (what, path) in
         [("layer", format!("/blobs/{layer}")), ("manifest", format!("/manifests/{artifact}")), ("blobs", "/blobs/".to_owned())]
     {
-        let proxy = Proxy::before(&signed.registry.address, move |asked| asked.path.contains(&path).then_some(Misbehaviour::Tamper)).await;
+        let proxy = misbehaving(&signed.registry.address, move |asked| asked.path.contains(&path).then_some(Misbehaviour::Tamper)).await;
         let (reason, error) = refused(&source(&proxy.address, "plugin"), &signed.digest, &signed.trusted).await;
         assert_eq!(reason, "DigestMismatch", "{what}: {error}");
     }
@@ -103,23 +101,22 @@ async fn answers_without_end_are_cut_off() {
     let signed = signed().await;
     let layer = Digest::of(&component("p")).to_string();
     for path in ["/manifests/sha256:".to_owned(), "/blobs/".to_owned(), format!("/blobs/{layer}")] {
-        let proxy = Proxy::before(&signed.registry.address, move |asked| asked.path.contains(&path).then_some(Misbehaviour::Endless)).await;
+        let proxy = misbehaving(&signed.registry.address, move |asked| asked.path.contains(&path).then_some(Misbehaviour::Endless)).await;
         let (reason, error) = refused(&source(&proxy.address, "plugin"), &signed.digest, &signed.trusted).await;
         assert_eq!(reason, "ArtifactTooLarge", "{error}");
     }
-    let lists = Proxy::before(&signed.registry.address, |asked| asked.path.contains("/tags/list").then_some(Misbehaviour::Endless)).await;
+    let lists = misbehaving(&signed.registry.address, |asked| asked.path.contains("/tags/list").then_some(Misbehaviour::Endless)).await;
     assert_eq!(source(&lists.address, "plugin").tags().await.unwrap_err().reason(), "ArtifactTooLarge");
 }
 
 #[tokio::test]
 async fn a_registry_that_hides_its_digest_header_or_has_no_head_is_resolved_by_content() {
     let signed = signed().await;
-    let proxy = Proxy::before(&signed.registry.address, |asked| {
-        (asked.method == "HEAD").then(|| Misbehaviour::Answer(200, Vec::new(), Vec::new()))
-    })
-    .await;
+    let proxy =
+        misbehaving(&signed.registry.address, |asked| (asked.method == "HEAD").then(|| Misbehaviour::Answer(200, Vec::new(), Vec::new())))
+            .await;
     assert_eq!(source(&proxy.address, "plugin").resolve(&Selector::Tag(tag("1"))).await.unwrap(), signed.digest);
-    let no_head = Proxy::before(&signed.registry.address, |asked| (asked.method == "HEAD").then_some(Misbehaviour::Status(405))).await;
+    let no_head = misbehaving(&signed.registry.address, |asked| (asked.method == "HEAD").then_some(Misbehaviour::Status(405))).await;
     assert_eq!(source(&no_head.address, "plugin").resolve(&Selector::Tag(tag("1"))).await.unwrap(), signed.digest);
 }
 
@@ -139,9 +136,9 @@ async fn plain_http_is_for_loopback_and_by_opt_in_only() {
 #[tokio::test]
 async fn a_redirect_to_another_plain_http_host_is_not_followed() {
     let signed = signed().await;
-    let elsewhere = Proxy::before(&signed.registry.address, |_| None).await;
+    let elsewhere = misbehaving(&signed.registry.address, |_| None).await;
     let target = elsewhere.address.clone();
-    let proxy = Proxy::before(&signed.registry.address, move |asked| {
+    let proxy = misbehaving(&signed.registry.address, move |asked| {
         let location = ("location", format!("http://{target}{}", asked.path));
         asked.path.contains("/blobs/").then(|| Misbehaviour::Answer(307, vec![location], Vec::new()))
     })
@@ -162,7 +159,7 @@ async fn a_range_takes_the_highest_version_of_all_pages_of_tags() {
     assert_eq!(source.resolve(&range).await.unwrap(), expected);
 
     // The registry gives two tags at a time.
-    let paged = Proxy::before(&signed.registry.address, |asked| {
+    let paged = misbehaving(&signed.registry.address, |asked| {
         let link = |next: &str| ("link", format!("</v2/plugin/tags/list?last={next}>; rel=\"next\""));
         let page = |tags: &str| format!(r#"{{"name":"plugin","tags":[{tags}]}}"#).into_bytes();
         match asked.path.as_str() {
@@ -181,7 +178,7 @@ async fn a_range_takes_the_highest_version_of_all_pages_of_tags() {
 #[tokio::test]
 async fn no_error_shows_a_password() {
     let signed = signed().await;
-    let proxy = Proxy::before(&signed.registry.address, |_| Some(Misbehaviour::Status(401))).await;
+    let proxy = misbehaving(&signed.registry.address, |_| Some(Misbehaviour::Status(401))).await;
     let credentials = Credentials::basic(&proxy.address, "user", "hunter2");
     let source = source_as(&proxy.address, "plugin", &credentials);
     let (_, error) = refused(&source, &signed.digest, &signed.trusted).await;
@@ -217,7 +214,7 @@ async fn a_registry_with_a_private_certificate_is_trusted_only_with_its_root() {
 #[tokio::test]
 async fn what_a_registry_writes_into_an_answer_is_cut_short_in_the_error() {
     let signed = signed().await;
-    let proxy = Proxy::before(&signed.registry.address, |asked| {
+    let proxy = misbehaving(&signed.registry.address, |asked| {
         let shout = format!(r#"{{"tags":"{}"}}"#, "A".repeat(500_000)).into_bytes();
         asked.path.contains("/tags/list").then(|| Misbehaviour::Answer(200, Vec::new(), shout))
     })

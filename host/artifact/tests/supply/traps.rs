@@ -2,7 +2,6 @@
 
 use banhbaoring_artifact::*;
 
-use crate::support::proxy::{Misbehaviour, Proxy};
 use crate::support::raw::{BUNDLE, Raw, fallback};
 use crate::support::*;
 
@@ -17,7 +16,7 @@ async fn trap_2_a_429_on_the_fallback_tag_is_no_unsigned() {
     sign_with(&direct, &digest, &key).await;
     let throttled_tag = fallback(&digest);
     let proxy =
-        Proxy::before(&registry.address, move |asked| asked.path.ends_with(&throttled_tag).then_some(Misbehaviour::Status(429))).await;
+        misbehaving(&registry.address, move |asked| asked.path.ends_with(&throttled_tag).then_some(Misbehaviour::Status(429))).await;
     let source = source(&proxy.address, "plugin");
     for mode in [Mode::Enforce, Mode::Warn] {
         let trusted = vec![requirement(mode, vec![authority("us", &key)])];
@@ -35,7 +34,7 @@ async fn trap_3_referrers_are_asked_for_with_credentials() {
     let writer = source_as(&registry.address, "plugin", &credentials);
     let digest = push_component(&writer, "p", "1").await;
     sign_with(&writer, &digest, &key).await;
-    let proxy = Proxy::before(&registry.address, |_| None).await;
+    let proxy = misbehaving(&registry.address, |_| None).await;
     let credentials = Credentials::basic(&proxy.address, "user", "password");
     // A fresh source whose very first question is for the referrers would be the trap.
     let source = source_as(&proxy.address, "plugin", &credentials);
@@ -55,7 +54,7 @@ async fn trap_4_referrers_are_asked_for_without_filter_page_by_page_and_bounded(
     let whole = whole.bytes().await.unwrap().to_vec();
 
     // The good signature is on the second page.
-    let proxy = Proxy::before(&registry.address, move |asked| {
+    let proxy = misbehaving(&registry.address, move |asked| {
         let index = vec![("content-type", "application/vnd.oci.image.index.v1+json".to_owned())];
         let first_page = br#"{"schemaVersion":2,"manifests":[{"junk":true}]}"#.to_vec();
         if !asked.path.contains("/referrers/") {
@@ -73,7 +72,7 @@ async fn trap_4_referrers_are_asked_for_without_filter_page_by_page_and_bounded(
     assert!(proxy.asked("/referrers/").iter().all(|asked| !asked.path.contains("artifactType")));
 
     // A registry that has always one more page, and one with a flood of referrers.
-    let endless = Proxy::before(&registry.address, |asked| {
+    let endless = misbehaving(&registry.address, |asked| {
         let index = ("content-type", "application/vnd.oci.image.index.v1+json".to_owned());
         let link = ("link", format!("<{}?more>; rel=\"next\"", asked.path.split('?').next().unwrap()));
         let empty = br#"{"schemaVersion":2,"manifests":[]}"#.to_vec();
@@ -83,7 +82,7 @@ async fn trap_4_referrers_are_asked_for_without_filter_page_by_page_and_bounded(
     assert_eq!(refused(&source(&endless.address, "plugin"), &digest, &trusted).await.0, "Unsigned");
     assert_eq!(endless.asked("/referrers/").len(), 100);
 
-    let flood = Proxy::before(&registry.address, |asked| {
+    let flood = misbehaving(&registry.address, |asked| {
         let entry = |n| {
             let digest = Digest::of(format!("{n}").as_bytes());
             serde_json::json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": 2, "artifactType": BUNDLE})
@@ -134,7 +133,7 @@ async fn trap_7_a_registry_that_forgets_the_location_of_a_manifest_does_no_harm(
     let registry = Registry::distribution();
     let key = SigningKey::generate();
     let digest = push_component(&source(&registry.address, "plugin"), "p", "1").await;
-    let proxy = Proxy::before(&registry.address, |asked| {
+    let proxy = misbehaving(&registry.address, |asked| {
         (asked.method == "PUT" && asked.path.contains("/manifests/sha256:")).then_some(Misbehaviour::WithoutLocation)
     })
     .await;
@@ -180,8 +179,7 @@ async fn trap_9_a_referrer_that_cannot_be_read_now_is_no_unsigned() {
     let signature = sign_with(&direct, &digest, &key).await;
     for (status, reason) in [(503, "RegistryUnavailable"), (429, "RegistryThrottled"), (403, "RegistryForbidden")] {
         let path = signature.to_string();
-        let proxy =
-            Proxy::before(&registry.address, move |asked| asked.path.ends_with(&path).then_some(Misbehaviour::Status(status))).await;
+        let proxy = misbehaving(&registry.address, move |asked| asked.path.ends_with(&path).then_some(Misbehaviour::Status(status))).await;
         let trusted = enforce(vec![authority("us", &key)]);
         assert_eq!(refused(&source(&proxy.address, "plugin"), &digest, &trusted).await.0, reason);
     }

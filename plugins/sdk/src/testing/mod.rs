@@ -9,3 +9,22 @@ mod request;
 
 pub use golden::{Golden, GoldenError, Outcome, check, check_seal, describe, read, write};
 pub use request::{platform, request, seal_request};
+
+/// The tests that every unseal provider has: its golden cases hold and its descriptor is stable. They lie in `tests/goldens` of the crate.
+#[macro_export]
+macro_rules! seal_goldens {
+    ($plugin:ty) => {
+        #[test]
+        fn the_goldens_hold() {
+            $crate::testing::check_seal::<$plugin>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens"))
+                .unwrap_or_else(|error| panic!("{error}"));
+        }
+
+        #[test]
+        fn the_descriptor_is_stable() {
+            $crate::testing::describe::<$plugin>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
+                .unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(<$plugin as $crate::Plugin>::describe(), <$plugin as $crate::Plugin>::describe());
+        }
+    };
+}

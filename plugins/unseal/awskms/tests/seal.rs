@@ -20,17 +20,7 @@ fn explicit() -> Value {
     })
 }
 
-#[test]
-fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
-}
-
-#[test]
-fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
-        .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(Exports::describe(), Exports::describe());
-}
+banhbaoring_sdk::seal_goldens!(Exports);
 
 // Defect 8 of the earlier operator: the seal's environment was appended twice.
 #[test]

@@ -14,17 +14,7 @@ fn config() -> Value {
     json!({"tenantId": "t", "vaultName": "v", "keyName": "k"})
 }
 
-#[test]
-fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
-}
-
-#[test]
-fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
-        .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(Exports::describe(), Exports::describe());
-}
+banhbaoring_sdk::seal_goldens!(Exports);
 
 #[test]
 fn both_names_select_it_and_the_stanza_carries_the_official_one() {

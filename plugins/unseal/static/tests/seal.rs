@@ -6,17 +6,7 @@ use banhbaoring_sdk::wit::{Scalar, SecretClass, VolumeSource};
 use banhbaoring_sdk::{FailureClass, Plugin, testing};
 use serde_json::json;
 
-#[test]
-fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
-}
-
-#[test]
-fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
-        .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(Exports::describe(), Exports::describe());
-}
+banhbaoring_sdk::seal_goldens!(Exports);
 
 #[test]
 fn the_generated_key_is_an_identity_of_32_raw_bytes_that_is_kept() {

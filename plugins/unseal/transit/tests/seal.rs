@@ -21,17 +21,7 @@ fn attribute<'a>(seal: &'a Seal, key: &str) -> Option<&'a Scalar> {
     seal.attributes.iter().find(|attribute| attribute.key == key).map(|attribute| &attribute.value)
 }
 
-#[test]
-fn the_goldens_hold() {
-    testing::check_seal::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens")).unwrap_or_else(|error| panic!("{error}"));
-}
-
-#[test]
-fn the_descriptor_is_stable() {
-    testing::describe::<Exports>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/describe.yaml"))
-        .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(Exports::describe(), Exports::describe());
-}
+banhbaoring_sdk::seal_goldens!(Exports);
 
 // Defect 11 of the earlier operator: tls_skip_verify = "true" in every transit seal.
 #[test]

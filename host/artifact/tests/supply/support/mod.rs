@@ -1,6 +1,5 @@
 //! What the tests share: registries, cosign, components, keys, and the short way through the pipeline.
 
-pub mod proxy;
 pub mod raw;
 pub mod servers;
 
@@ -9,9 +8,17 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use banhbaoring_artifact::*;
+use banhbaoring_testing::cosign;
+use banhbaoring_testing::proxy::{Asked, Proxy};
 use chrono::DateTime;
 
+pub use banhbaoring_testing::proxy::Misbehaviour;
 pub use servers::Registry;
+
+/// A proxy before a registry that misbehaves by the rule.
+pub async fn misbehaving(upstream: &str, rule: impl Fn(&Asked) -> Option<Misbehaviour> + Send + Sync + 'static) -> Proxy {
+    Proxy::before(upstream, rule).await.unwrap()
+}
 
 /// A component of its own per label: the label is a custom section.
 pub fn component(label: &str) -> Vec<u8> {
@@ -118,7 +125,7 @@ impl Cosign {
     pub async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(self.folder()).env_clear();
-        command.env("HOME", self.folder()).env("COSIGN_PASSWORD", PASSWORD).env("PATH", "/usr/bin:/bin");
+        command.envs(cosign::environment(&self.folder().display().to_string(), PASSWORD));
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
@@ -141,26 +148,23 @@ impl Cosign {
 
     /// Signs as version 3 does by default, without a transparency log.
     pub async fn sign_bundle(&self, key: &str, reference: &str) {
-        self.must(&["signing-config", "create", "--out", "sc.json"]).await;
-        self.must(&["sign", "--yes", "--key", key, "--signing-config", "sc.json", reference]).await;
+        self.must(&cosign::signing_config()).await;
+        self.must(&cosign::sign_bundle(key, reference)).await;
     }
 
     /// Signs under the `.sig` tag, as version 2 does by default.
     pub async fn sign_legacy(&self, key: &str, reference: &str) {
-        let flags = ["--use-signing-config=false", "--tlog-upload=false", "--new-bundle-format=false"];
-        self.must(&["sign", "--yes", "--key", key, flags[0], flags[1], flags[2], reference]).await;
+        self.must(&cosign::sign_legacy(key, reference)).await;
     }
 
     /// Attests something about an artifact, which is not signing it.
     pub async fn attest(&self, key: &str, reference: &str) {
-        self.must(&["signing-config", "create", "--out", "sc.json"]).await;
-        self.write("predicate.json", r#"{"checked": true}"#);
-        let flags = ["attest", "--yes", "--key", key, "--signing-config", "sc.json"];
-        let what = ["--predicate", "predicate.json", "--type", "custom", reference];
-        self.must(&[flags.as_slice(), what.as_slice()].concat()).await;
+        self.must(&cosign::signing_config()).await;
+        let predicate = self.write("predicate.json", r#"{"checked": true}"#);
+        self.must(&cosign::attest(key, &predicate, reference)).await;
     }
 
     pub async fn verify(&self, key: &str, reference: &str) -> Output {
-        self.run(&["verify", "--key", key, "--insecure-ignore-tlog=true", reference]).await
+        self.run(&cosign::verify(key, reference)).await
     }
 }
