@@ -37,12 +37,12 @@ impl ActivePlugins {
         self.current.load_full()
     }
 
-    /// Changes whenever a plugin is activated or withdrawn.
+    /// Changes whenever a plugin is activated, amended or withdrawn.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// How often something was activated or withdrawn. Read before [`Self::current`], it is never newer than that.
+    /// How often something was activated, amended or withdrawn. Read before [`Self::current`], it is never newer than that.
     pub fn revision(&self) -> u64 {
         *self.changes.borrow()
     }
@@ -55,6 +55,16 @@ impl ActivePlugins {
             active.plugins = active.plugins.with(plugin);
             before
         })
+    }
+
+    /// From now on the same revision serves on other terms; what is in flight finishes on those that it began with. Nothing happens where another
+    /// revision serves by now, or none.
+    pub fn amend(&self, plugin: ActivePlugin) {
+        self.swap(|active| {
+            if active.plugins.get(&plugin.name).is_some_and(|serving| serving.digest == plugin.digest) {
+                active.plugins = active.plugins.with(plugin);
+            }
+        });
     }
 
     /// From now on nothing serves under that name. Owners keep their children.

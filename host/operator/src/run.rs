@@ -24,6 +24,9 @@ use crate::lifecycle::{Lifecycle, LifecycleOptions};
 use crate::metrics::Metrics;
 use crate::owners::{self, Owners};
 
+/// How long a start waits for plugins to be looked at: one whose registry does not end its answers must not keep the others from serving.
+const FIRST_LOOK: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// Name of the Lease.
 const LEASE: &str = "banhbaoring-operator";
 
@@ -133,7 +136,9 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         stop.clone(),
     ));
     let until_loaded = async {
-        let _ = is_loaded.wait_for(|loaded| *loaded).await;
+        if tokio::time::timeout(FIRST_LOOK, is_loaded.wait_for(|loaded| *loaded)).await.is_err() {
+            warn!(seconds = FIRST_LOOK.as_secs(), "not every plugin was looked at in time; going on with those that serve");
+        }
         health.set_ready(true);
     };
     let mut election = Election::new(host.clone(), &options.host_namespace, LEASE, &options.identity, fence);

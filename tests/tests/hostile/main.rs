@@ -15,6 +15,7 @@
 mod answers;
 mod components;
 mod crowd;
+mod cuts;
 mod descriptors;
 mod grants;
 mod villain;

@@ -96,6 +96,11 @@ impl Villain {
         })
     }
 
+    /// Merges something into the spec of the Plugin.
+    pub async fn change_plugin(&self, spec: &Value) {
+        objects::merge(&self.plugins, &self.name, &json!({ "spec": spec })).await.unwrap();
+    }
+
     pub async fn until_plugin(&self, wanted: &[Wanted<'_>]) -> Value {
         self.explained(objects::until(&self.plugins, &self.name, SOON, wanted).await)
     }

@@ -10,7 +10,7 @@ use crate::case::{Case, trusting};
 use crate::stage;
 
 /// A policy for images that match the glob, which demands a signature of the key.
-async fn policy(case: &Case<'_>, glob: &str, mode: &str, key: &SigningKey) -> Api<DynamicObject> {
+pub async fn policy(case: &Case<'_>, glob: &str, mode: &str, key: &SigningKey) -> Api<DynamicObject> {
     let policies = objects::resource("plugins.banhbaoring.io", "PluginPolicy");
     let policies: Api<DynamicObject> =
         Api::all_with(case.kube.clone(), &kube::core::ApiResource { plural: "pluginpolicies".to_owned(), ..policies });

@@ -1,9 +1,12 @@
 //! The last known good version after a restart, when nothing new can be had or should be.
 
+use banhbaoring_artifact::SigningKey;
 use banhbaoring_testing::registry::{Options, Registry};
-use banhbaoring_tests::Stage;
+use banhbaoring_tests::{Stage, objects};
+use serde_json::json;
 
 use crate::case::Case;
+use crate::policies::policy;
 
 /// On a stage of its own: the operator of the others stays up.
 #[tokio::test]
@@ -48,4 +51,27 @@ async fn what_was_good_serves_after_a_restart_whatever_the_registry_says_now() {
     let next = suspended.push_signed("3.0.0").await;
     suspended.repository.copy_tag("3.0.0", "stable").await.unwrap();
     suspended.until_active(&next).await;
+}
+
+/// A Plugin is a small object and there is one of it; that the policies are a long list only makes sure that they arrive later.
+#[tokio::test]
+async fn a_policy_holds_from_the_first_moment_after_a_restart() {
+    let stage = Stage::start().await.unwrap();
+    let case = Case::new(&stage, "policy-comes-late").await;
+    let version = case.first_version().await;
+    stage.operator.server().kill();
+    let glob = format!("{}/plugins/policy-comes-late", stage.publisher.registry.host());
+    let policies = policy(&case, &glob, "enforce", &SigningKey::generate()).await;
+    for number in 0..80 {
+        let elsewhere = json!({
+            "apiVersion": "plugins.banhbaoring.io/v1alpha1", "kind": "PluginPolicy",
+            "metadata": {"name": format!("elsewhere-{number}"), "annotations": {"essay": "x".repeat(200_000)}},
+            "spec": {"images": ["nowhere.example.com/**"]},
+        });
+        objects::apply(&policies, &elsewhere).await.unwrap();
+    }
+    stage.operator.start_again().unwrap();
+    let plugin = case.until(&[("Verified", "False", "WrongKey"), ("Ready", "False", "WrongKey")]).await;
+    assert_eq!(plugin["status"]["active"]["digest"], version.to_string(), "what was good before is still on record");
+    assert!(!stage.operator.log().contains("the last known good revision serves"), "{}", stage.operator.log());
 }

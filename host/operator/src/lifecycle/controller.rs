@@ -1,6 +1,6 @@
 //! Watches Plugins and PluginPolicies and drives the lifecycle. Runs on every replica, so that a standby is loaded; only the leader writes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::{Controller, WatchStreamExt as _, predicates, reflector, watcher};
 use kube::{Api, Client, ResourceExt as _};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Lifecycle, LifecycleOptions, Progress, Supply};
+use super::{COMPILING, Lifecycle, LifecycleOptions, Progress, Supply};
 use crate::active::ActivePlugins;
 use crate::metrics::Metrics;
 
-/// Plugins looked at at the same time; compiling is what takes their time.
-const CONCURRENCY: u16 = 8;
+/// Plugins looked at at the same time: registries that take their time must not hold up the others.
+const CONCURRENCY: u16 = 64;
 
 impl Lifecycle {
     /// Runs until `stop`. `loaded` becomes true once every plugin that was there at the start has been looked at.
@@ -36,11 +36,17 @@ impl Lifecycle {
         let LifecycleOptions { cluster, store, sandbox, insecure_anywhere } = options;
         let client = cluster.clients.host().clone();
         let (policies, policy_writer) = reflector::store();
+        // Not `Store::wait_until_ready`: of several that wait for it only the last is woken.
+        let (known, policies_known) = watch::channel(false);
         let policy_events = watcher(Api::<PluginPolicy>::all(client.clone()), watcher::Config::default())
             .default_backoff()
             .reflect(policy_writer)
-            .touched_objects()
-            .filter_map(|event| futures::future::ready(event.ok().map(|_| ())));
+            .inspect_ok(move |event| {
+                if matches!(event, watcher::Event::InitDone) {
+                    known.send_replace(true);
+                }
+            })
+            .touched_objects();
         let lifecycle = Arc::new(Self {
             supply: Supply::new(client.clone(), store, insecure_anywhere),
             cluster,
@@ -48,14 +54,22 @@ impl Lifecycle {
             active,
             metrics,
             policies,
+            policies_known,
             leading: leading.clone(),
             memory: Mutex::default(),
             told: Mutex::default(),
             installed: Mutex::default(),
+            compiling: Arc::new(Semaphore::new(COMPILING)),
         });
         let first_look = Arc::new(FirstLook { waiting: Mutex::default(), loaded });
         let (plugins, writer) = reflector::store();
         let observer = (lifecycle.clone(), first_look.clone(), plugins.clone());
+        let ceilings = (lifecycle.clone(), plugins.clone());
+        let policy_events = policy_events.filter_map(move |event| {
+            // Not left to the next look at each of them, which may wait for a registry.
+            let changed = event.ok().map(|_| ceilings.1.state().iter().for_each(|plugin| ceilings.0.amend(plugin)));
+            futures::future::ready(changed)
+        });
         let stream = watcher(Api::<Plugin>::all(client), watcher::Config::default())
             .default_backoff()
             .reflect(writer)
@@ -91,6 +105,8 @@ impl Lifecycle {
 
 fn observe(lifecycle: &Lifecycle, first_look: &FirstLook, plugins: &reflector::Store<Plugin>, event: &watcher::Event<Plugin>) {
     match event {
+        // At once, whatever a look that is under way waits for.
+        watcher::Event::Apply(plugin) | watcher::Event::InitApply(plugin) => lifecycle.amend(plugin),
         watcher::Event::Delete(plugin) => lifecycle.withdraw(&plugin.name_any()),
         watcher::Event::InitDone => {
             let there: BTreeSet<String> = plugins.state().iter().map(|plugin| plugin.name_any()).collect();
@@ -99,13 +115,13 @@ fn observe(lifecycle: &Lifecycle, first_look: &FirstLook, plugins: &reflector::S
             gone.iter().for_each(|name| lifecycle.withdraw(name));
             first_look.expect(there);
         }
-        _ => {}
+        watcher::Event::Init => {}
     }
 }
 
 /// Tells when every plugin that was there at the start has been looked at.
 struct FirstLook {
-    waiting: Mutex<Option<HashMap<String, ()>>>,
+    waiting: Mutex<Option<BTreeSet<String>>>,
     loaded: watch::Sender<bool>,
 }
 
@@ -115,7 +131,7 @@ impl FirstLook {
             return;
         }
         let nothing = names.is_empty();
-        *self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(names.into_iter().map(|name| (name, ())).collect());
+        *self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(names);
         if nothing {
             self.loaded.send_replace(true);
         }

@@ -8,14 +8,14 @@ mod interval;
 mod policy;
 mod progress;
 mod supply;
+mod terms;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use banhbaoring_api::grants::Grants;
-use banhbaoring_api::plugin::{Plugin, PluginSpec, PluginStatus, Revision};
+use banhbaoring_api::plugin::{OciSource, Plugin, PluginSpec, PluginStatus, Revision};
 use banhbaoring_api::policy::{PluginPolicy, PluginPolicySpec};
 use banhbaoring_artifact::{ContentStore, Digest};
 use banhbaoring_cluster::Cluster;
@@ -26,13 +26,13 @@ use banhbaoring_pipeline::describe::{self, Conflict};
 use banhbaoring_sandbox::{CallLimits, Module, Sandbox, TrustedComponent};
 use chrono::{SecondsFormat, Utc};
 use kube::runtime::reflector::Store;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::active::ActivePlugins;
 use crate::metrics::Metrics;
-use interval::{INTERVAL, interval};
+use interval::{INTERVAL, LOOK, interval, too_slow};
 pub use progress::{Progress, Setback, Stage};
 use supply::{Supplied, Supply};
 
@@ -56,21 +56,28 @@ pub struct Lifecycle {
     active: Arc<ActivePlugins>,
     metrics: Arc<Metrics>,
     policies: Store<PluginPolicy>,
+    policies_known: watch::Receiver<bool>,
     leading: watch::Receiver<bool>,
     memory: Mutex<HashMap<String, Memory>>,
     /// What was last told of every plugin, written or not.
     told: Mutex<HashMap<String, PluginStatus>>,
     /// Name and digest of revisions whose kinds are installed.
     installed: Mutex<HashSet<(String, String)>>,
+    compiling: Arc<Semaphore>,
 }
 
 /// What is remembered of a plugin between two looks at it.
 struct Memory {
     /// Digest and when it was resolved.
     resolved: (Digest, Instant),
+    /// From what it was resolved.
+    source: OciSource,
     /// Spec and policies that led to what is active.
     inputs: String,
 }
+
+/// Components compiled at the same time. Each compiles on all processors; what this bounds is memory.
+const COMPILING: usize = 4;
 
 /// First wait after a setback that may go away by itself.
 const RETRY: Duration = Duration::from_secs(5);
@@ -81,10 +88,10 @@ impl Lifecycle {
         let name = plugin.metadata.name.clone().unwrap_or_default();
         let mut progress = Progress::of(plugin);
         // What a standby found out was not written; as the leader it tells all of it.
-        if let Some(told) = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&name) {
+        if let Some(told) = lock(&self.told).get(&name) {
             progress.resume(told);
         }
-        let outcome = self.advance(&name, plugin, &mut progress).await;
+        let outcome = tokio::time::timeout(LOOK, self.advance(&name, plugin, &mut progress)).await.unwrap_or_else(|_| Err(too_slow()));
         let serving = self.active.current().plugins.get(&name).cloned();
         let next = match (&outcome, &serving) {
             (Ok(()), Some(serving)) => {
@@ -103,7 +110,7 @@ impl Lifecycle {
                 match serving {
                     Some(serving) => {
                         let message = format!(
-                            "version {} ({}) keeps serving; the newest was not activated: {}",
+                            "version {} ({}) keeps serving, within what is granted now; the newest was not activated: {}",
                             serving.descriptor.version, serving.digest, setback.message
                         );
                         progress.ready(true, "ServingPrevious", message);
@@ -113,7 +120,7 @@ impl Lifecycle {
                 if setback.transient { RETRY } else { interval(&plugin.spec) }
             }
         };
-        self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name, progress.status().clone());
+        lock(&self.told).insert(name, progress.status().clone());
         if *self.leading.borrow() {
             controller::write_status(self.cluster.clients.host(), plugin, &progress).await?;
         }
@@ -121,12 +128,18 @@ impl Lifecycle {
     }
 
     async fn advance(&self, name: &str, plugin: &Plugin, progress: &mut Progress) -> Result<(), Setback> {
-        // What was activated while this replica stood by brings its kinds once it leads.
-        let serving = self.active.current().plugins.get(name).cloned();
-        if let Some(serving) = serving {
-            self.install(&serving).await?;
+        // That there is no policy is known only once they were read.
+        if self.policies_known.clone().wait_for(|known| *known).await.is_err() {
+            let message = "PluginPolicies were not read before the host stopped; start it again".to_owned();
+            return Err(Setback { stage: Stage::Verified, reason: "PoliciesUnknown", message, transient: true });
         }
         let policies = self.policies();
+        self.amend(plugin);
+        let serving = self.active.current().plugins.get(name).cloned();
+        if let Some(serving) = serving {
+            // What was activated while this replica stood by brings its kinds once it leads.
+            self.install(&serving).await?;
+        }
         if plugin.spec.suspend {
             self.restore(name, plugin, &policies).await;
             return Ok(());
@@ -155,7 +168,7 @@ impl Lifecycle {
             Some(why) => progress.passed(Stage::Verified, "VerificationWarned", format!("loaded although: {why}")),
         }
         self.activate(name, plugin, policies, supplied, progress).await?;
-        self.remember(name, digest, inputs);
+        self.remember(name, plugin, digest, inputs);
         Ok(())
     }
 
@@ -163,7 +176,7 @@ impl Lifecycle {
         let oci = &plugin.spec.source.oci;
         let active = self.active.current().plugins.get(name).map(|active| active.digest.clone());
         let remembered = {
-            let memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let memory = lock(&self.memory);
             memory.get(name).filter(|memory| memory.inputs == inputs).map(|memory| memory.resolved)
         };
         // After a setback the conditions tell of it until what serves has passed every step again.
@@ -179,7 +192,7 @@ impl Lifecycle {
         let digest = self.supply.resolve(oci, &source).await?;
         progress.passed(Stage::Resolved, "Resolved", format!("{} is {digest}", oci.url));
         if complete && remembered.is_some() && active.as_deref() == Some(digest.to_string().as_str()) {
-            self.remember(name, digest, inputs.to_owned());
+            self.remember(name, plugin, digest, inputs.to_owned());
             return Ok(Resolution::Unchanged);
         }
         Ok(Resolution::Digest(digest, source))
@@ -214,7 +227,7 @@ impl Lifecycle {
     ) -> Result<Supplied, Setback> {
         let demands = policy::demands(&plugin.spec.source.oci.url, &plugin.spec.verify, policies);
         let requirements = self.supply.requirements(demands).await?;
-        self.supply.supply(source, digest, &requirements).await
+        self.supply.supply(&plugin.spec.source.oci.url, source, digest, &requirements).await
     }
 
     async fn activate(
@@ -227,9 +240,7 @@ impl Lifecycle {
     ) -> Result<(), Setback> {
         let (module, descriptor) = self.load(&plugin.spec, &supplied).await?;
         progress.passed(Stage::Loaded, "Loaded", format!("{} {} imports nothing", descriptor.name, descriptor.version));
-        let ceilings: Vec<Grants> =
-            policy::matching(&plugin.spec.source.oci.url, policies).into_iter().filter_map(|(_, policy)| policy.ceiling.clone()).collect();
-        let grants = describe::intersect(&plugin.spec.grants, &ceilings);
+        let grants = policy::granted(&plugin.spec, policies);
         describe::check(&descriptor, &grants).map_err(|error| refused(error.reason(), error.to_string()))?;
         let config = configured(&descriptor, plugin.spec.config.as_ref())?;
         let revision = ActivePlugin {
@@ -238,7 +249,7 @@ impl Lifecycle {
             grants,
             account: plugin.spec.service_account_ref.clone(),
             config,
-            allowed_namespaces: plugin.spec.allowed_owners.clone().unwrap_or_default().namespaces,
+            allowed_namespaces: policy::allowed_namespaces(&plugin.spec),
             descriptor,
         };
         if let Some(conflict) = describe::conflicts(&self.active.current().plugins, &revision).filter(Conflict::prevents_activation) {
@@ -264,7 +275,7 @@ impl Lifecycle {
     /// Installs the kinds of a revision, once, if this replica leads: a standby writes nothing.
     async fn install(&self, revision: &ActivePlugin) -> Result<(), Setback> {
         let key = (revision.name.clone(), revision.digest.clone());
-        let installed = || self.installed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let installed = || lock(&self.installed);
         if *self.leading.borrow() && !installed().contains(&key) {
             install::kinds(&self.cluster, &revision.name, &revision.descriptor.kinds).await?;
             installed().insert(key);
@@ -279,7 +290,10 @@ impl Lifecycle {
         let digest = supplied.component.digest().to_string();
         let component = TrustedComponent::verified(supplied.component.bytes().to_vec(), &digest, supplied.verified_by.clone())
             .map_err(|error| loaded(error.reason(), error.to_string()))?;
+        let permit = self.compiling.clone().acquire_owned().await;
         let outcome = tokio::task::spawn_blocking(move || {
+            // Compiling goes on where nobody waits for it any more.
+            let _permit = permit;
             let module = sandbox.load(&component, limits).map_err(|error| loaded(error.reason(), error.to_string()))?;
             let descriptor = module.describe().map_err(|error| Setback {
                 transient: Failure::from(error.clone()).is_of_the_machine(),
@@ -317,13 +331,14 @@ impl Lifecycle {
             self.metrics.deactivated(name, &before.descriptor.version);
             info!(plugin = name, "withdrawn; owners keep what it made");
         }
-        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
-        self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
+        lock(&self.memory).remove(name);
+        lock(&self.told).remove(name);
     }
 
-    fn remember(&self, name: &str, digest: Digest, inputs: String) {
-        let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        memory.insert(name.to_owned(), Memory { resolved: (digest, Instant::now()), inputs });
+    fn remember(&self, name: &str, plugin: &Plugin, digest: Digest, inputs: String) {
+        let source = plugin.spec.source.oci.clone();
+        let mut memory = lock(&self.memory);
+        memory.insert(name.to_owned(), Memory { resolved: (digest, Instant::now()), source, inputs });
     }
 
     fn policies(&self) -> Vec<(String, PluginPolicySpec)> {
@@ -363,6 +378,10 @@ enum Resolution {
 fn fingerprint(spec: &PluginSpec, policies: &[(String, PluginPolicySpec)]) -> String {
     let matching: Vec<_> = policy::matching(&spec.source.oci.url, policies);
     banhbaoring_pipeline::json::hash(&serde_json::json!({"spec": spec, "policies": matching}))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn loaded(reason: &'static str, message: String) -> Setback {

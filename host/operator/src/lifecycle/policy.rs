@@ -1,7 +1,9 @@
-//! Which policies apply to a plugin and what they add up to. Pure: keys are given, nothing is fetched.
+//! Which policies apply to a plugin and what they and its own spec add up to. Pure: keys are given, nothing is fetched.
 
-use banhbaoring_api::plugin::{Authority, Verify, VerifyMode};
+use banhbaoring_api::Grants;
+use banhbaoring_api::plugin::{Authority, PluginSpec, Verify, VerifyMode};
 use banhbaoring_api::policy::PluginPolicySpec;
+use banhbaoring_pipeline::describe::intersect;
 use banhbaoring_pipeline::glob::matches;
 
 /// One list of authorities, one of which must have signed, and what follows if none has.
@@ -32,6 +34,18 @@ pub fn demands(reference: &str, verify: &Verify, policies: &[(String, PluginPoli
         demands.push(Demand { source: "Plugin".to_owned(), authorities: Vec::new(), mode: verify.mode });
     }
     demands
+}
+
+/// What the Plugin grants, cut to the ceiling of every matching policy.
+pub fn granted(spec: &PluginSpec, policies: &[(String, PluginPolicySpec)]) -> Grants {
+    let ceilings: Vec<Grants> =
+        matching(&spec.source.oci.url, policies).into_iter().filter_map(|(_, policy)| policy.ceiling.clone()).collect();
+    intersect(&spec.grants, &ceilings)
+}
+
+/// Namespaces whose owners the plugin may serve; empty: all.
+pub fn allowed_namespaces(spec: &PluginSpec) -> Vec<String> {
+    spec.allowed_owners.clone().unwrap_or_default().namespaces
 }
 
 /// Policies whose globs match, by name.

@@ -3,8 +3,8 @@
 
 use banhbaoring_api::plugin::{Authority, KeyAuthority, OciSource, SecretKeyReference, VerifyMode};
 use banhbaoring_artifact::{
-    Artifact, AuthorityKind, Component, ContentStore, Credentials, Digest, Identity, Limits, Mode, RegistryOptions, Requirement, Selector,
-    Source, Transport, Verification, Verified, VerifyError,
+    Artifact, AuthorityKind, Component, ContentStore, Credentials, Digest, Identity, Limits, Mode, RegistryOptions, Repository,
+    Requirement, Selector, Source, Transport, Verification, Verified, VerifyError,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -58,17 +58,34 @@ impl Supply {
         source.resolve(&selector).await.map_err(|error| setback(Stage::Resolved, error))
     }
 
-    /// The component of that digest, verified now: from disk where it was kept with signatures that still suffice, else from `source`.
-    pub async fn supply(&self, source: Option<&Source>, digest: &Digest, requirements: &[Requirement]) -> Result<Supplied, Setback> {
-        match (self.stored(digest, requirements).await, source) {
+    /// The component of that digest, verified now: from disk where it was kept, as one of the repository `url`, with signatures that still suffice;
+    /// else from `source`.
+    pub async fn supply(
+        &self,
+        url: &str,
+        source: Option<&Source>,
+        digest: &Digest,
+        requirements: &[Requirement],
+    ) -> Result<Supplied, Setback> {
+        match (self.stored(url, digest, requirements).await, source) {
             (Ok(supplied), _) => Ok(supplied),
             (Err(stored), None) => Err(stored),
             (Err(_), Some(source)) => self.pulled(source, digest, requirements).await,
         }
     }
 
-    async fn stored(&self, digest: &Digest, requirements: &[Requirement]) -> Result<Supplied, Setback> {
+    async fn stored(&self, url: &str, digest: &Digest, requirements: &[Requirement]) -> Result<Supplied, Setback> {
+        let repository: Repository = url.parse().map_err(|error| setback(Stage::Resolved, error))?;
         let artifact = self.store.load(digest, Limits::default()).await.map_err(|error| setback(Stage::Loaded, error))?;
+        // Policies go by the repository: those of another one did not speak of this.
+        if artifact.origin() != repository.to_string() {
+            return Err(Setback {
+                stage: Stage::Resolved,
+                reason: "ArtifactNotFound",
+                message: format!("{digest} was kept as one of {}, not of {repository}; the registry has to be asked", artifact.origin()),
+                transient: true,
+            });
+        }
         let artifact = verify(artifact.verify(requirements).await)?;
         supplied(&artifact).await
     }
