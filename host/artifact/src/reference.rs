@@ -184,7 +184,7 @@ impl Repository {
     /// The `host[:port]` that answers the API; differs from [`Self::host`] for Docker Hub alone.
     pub(crate) fn api_host(&self) -> &str {
         match self.host.as_str() {
-            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            "docker.io" => "registry-1.docker.io",
             other => other,
         }
     }
@@ -221,7 +221,9 @@ impl FromStr for Repository {
         }
         let (host, path) = bare.split_once('/').ok_or_else(|| wrong("no path after the registry"))?;
         if !is_registry(host) {
-            return Err(wrong("a registry that is not host[:port]"));
+            return Err(wrong(
+                "a registry that is not host[:port] in its plainest form: lower case, no final dot, no :443, docker.io for its other names",
+            ));
         }
         if path.len() > 255 || !path.split('/').all(is_path_component) {
             return Err(wrong("a path that is not lower-case letters, digits and single separators . _ -"));
@@ -230,11 +232,16 @@ impl FromStr for Repository {
     }
 }
 
+/// Policies and credentials are found by what is written: of a registry that could be written in two ways they would cover one.
 fn is_registry(host: &str) -> bool {
-    let plain = !host.is_empty()
-        && host.len() <= 255
-        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'));
-    plain && url::Url::parse(&format!("https://{host}/")).is_ok_and(|url| url.host().is_some() && url.path() == "/" && !host.ends_with(':'))
+    let plain = host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'));
+    // A parsed address writes names and numbers in one way and leaves out the port that https has anyway.
+    let parsed = url::Url::parse(&format!("https://{host}/")).ok().filter(|url| plain && url.path() == "/");
+    let name = parsed.as_ref().and_then(url::Url::host_str).filter(|name| !name.is_empty() && !name.ends_with('.'));
+    let port = name.and_then(|name| host.strip_prefix(name));
+    port.is_some_and(|port| {
+        port.is_empty() || port.strip_prefix(':').is_some_and(|port| !port.is_empty() && port != "443" && !port.starts_with('0'))
+    }) && !matches!(host, "index.docker.io" | "registry-1.docker.io")
 }
 
 fn is_path_component(component: &str) -> bool {
@@ -366,6 +373,13 @@ mod tests {
             assert!(bad.parse::<Reference>().is_err(), "{bad:?} was accepted");
         }
         assert!("x".repeat(5000).parse::<Reference>().is_err());
+    }
+
+    #[test]
+    fn a_registry_is_written_in_one_way() {
+        for host in ["HOST", "ghcr.IO", "host.", "host:443", "host:0443", "127.1:5000", "0x7f.0.0.1", "[0:0::1]:5000", "index.docker.io"] {
+            assert!(format!("oci://{host}/a").parse::<Repository>().is_err(), "{host}");
+        }
     }
 
     #[test]
