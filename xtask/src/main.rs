@@ -7,6 +7,7 @@ mod cargo;
 mod compiler;
 mod debian;
 mod delegated;
+mod fuzz;
 mod guest;
 mod guest_toolchain;
 mod plugins;
@@ -59,6 +60,15 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Throw bytes of outsiders at whatever reads or writes them: every target of `fuzz/` for a while.
+    Fuzz {
+        /// How long each target is run.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Only these targets, by the name of their file.
+        #[arg(long, value_name = "TARGET")]
+        only: Vec<String>,
+    },
     /// Check and test everything: tools, format, lints, plugins, all tests.
     Test {
         /// Handed to `cargo test`.
@@ -75,6 +85,7 @@ fn main() -> ExitCode {
         Command::Bench { arguments } => delegated::bench(&arguments),
         Command::Crds { check } => delegated::crds(check),
         Command::Chart { check } => delegated::chart(check),
+        Command::Fuzz { seconds, only } => fuzz::run(&only, seconds),
         Command::Test { arguments } => test::run(&arguments),
     };
     match result {

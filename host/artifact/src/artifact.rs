@@ -259,10 +259,10 @@ impl Component {
     }
 }
 
-type Named = (Digest, u64);
+pub(crate) type Named = (Digest, u64);
 
 /// The manifest, its config and its one layer.
-fn shape(bytes: &[u8], digest: &Digest) -> Result<(OciImageManifest, Named, Named), ArtifactError> {
+pub(crate) fn shape(bytes: &[u8], digest: &Digest) -> Result<(OciImageManifest, Named, Named), ArtifactError> {
     let wrong = |expected: &'static str, found: &str| ArtifactError::NotAComponent {
         digest: *digest,
         expected,
@@ -294,7 +294,7 @@ fn shape(bytes: &[u8], digest: &Digest) -> Result<(OciImageManifest, Named, Name
     Ok((manifest, config, layer))
 }
 
-fn read_config(bytes: &[u8], layer: &Digest, digest: &Digest) -> Result<WasmConfig, ArtifactError> {
+pub(crate) fn read_config(bytes: &[u8], layer: &Digest, digest: &Digest) -> Result<WasmConfig, ArtifactError> {
     let wrong = |expected: &'static str, found: String| ArtifactError::NotAComponent {
         digest: *digest,
         expected,

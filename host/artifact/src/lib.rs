@@ -18,6 +18,8 @@ mod artifact;
 mod content;
 mod credentials;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod push;
 mod reference;
 mod sign;

@@ -103,6 +103,15 @@ impl SigningKey {
         Self { key: EcdsaKey::random(&mut OsRng) }
     }
 
+    /// The key with this scalar, so that what a fuzz target finds is found again.
+    ///
+    /// # Errors
+    /// It is none.
+    #[cfg(feature = "fuzzing")]
+    pub fn from_scalar(scalar: &[u8; 32]) -> Result<Self, KeyFileError> {
+        EcdsaKey::from_slice(scalar).map(|key| Self { key }).map_err(|_| KeyFileError::Unsupported)
+    }
+
     /// Opens the content of a `cosign.key`. Takes about 0.1 s by design.
     ///
     /// # Errors
@@ -166,7 +175,7 @@ impl SigningKey {
     }
 
     /// A DER signature over the sha256 of `data`; the same every time.
-    pub(super) fn sign(&self, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, data: &[u8]) -> Vec<u8> {
         let signature: DerSignature = self.key.sign(data);
         signature.as_bytes().to_vec()
     }

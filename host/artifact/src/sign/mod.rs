@@ -83,7 +83,7 @@ pub async fn sign(target: &Source, digest: &Digest, key: &SigningKey, created: D
     Ok(signature)
 }
 
-fn bundle(digest: &Digest, key: &SigningKey) -> serde_json::Value {
+pub(crate) fn bundle(digest: &Digest, key: &SigningKey) -> serde_json::Value {
     let statement = json!({
         "_type": STATEMENT_TYPE,
         "subject": [{"digest": {"sha256": digest.hex()}, "annotations": {}}],

@@ -4,6 +4,8 @@
 //! Nothing here hands out bytes of the artifact.
 
 mod bundle;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod key;
 mod material;
 mod simple_signing;

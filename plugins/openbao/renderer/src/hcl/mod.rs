@@ -171,7 +171,7 @@ impl Body {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod read;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod read;
 #[cfg(test)]
 mod tests;

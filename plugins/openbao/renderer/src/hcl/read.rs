@@ -1,4 +1,4 @@
-//! A reader of HCL version 1, as far as the writer goes, for tests: it follows the scanner and the unquoting of the original, raw regions
+//! A reader of HCL version 1, as far as the writer goes, for tests and `fuzz/`: it follows the scanner and the unquoting of the original, raw regions
 //! included, and refuses what the original refuses.
 
 use std::iter::Peekable;
@@ -7,10 +7,25 @@ use std::str::Chars;
 use super::{Block, Body, Entry, Value};
 
 /// Reads a whole file.
-pub(crate) fn read(text: &str) -> Result<Body, String> {
+pub fn read(text: &str) -> Result<Body, String> {
     let mut reader = Reader { rest: text.chars().peekable() };
     let body = reader.body(false)?;
     Ok(body)
+}
+
+/// Every key with its place, `seal/region`, and the number of labels of every block: what is written, less all text.
+#[cfg(feature = "fuzzing")]
+pub fn outline(body: &Body) -> Vec<String> {
+    let lines = body.entries.iter().flat_map(|entry| match entry {
+        Entry::Attribute(key, Value::List(texts)) => vec![format!("{key}[{}]", texts.len())],
+        Entry::Attribute(key, _) => vec![key.clone()],
+        Entry::Block(block) => {
+            let name = format!("{} {}", block.ident, block.labels.len());
+            let inner = outline(&block.body).into_iter().map(|line| format!("{name}/{line}"));
+            std::iter::once(name.clone()).chain(inner).collect()
+        }
+    });
+    lines.collect()
 }
 
 struct Reader<'a> {
