@@ -149,7 +149,7 @@ pub(crate) fn settled(plugins: &PluginSet, renderer: &dyn Render, mut observatio
         }
         pass.plan.steps.iter().for_each(|step| store(&mut observation, step));
         observation.material.extend(pass.plan.wanted_material.iter().map(|wanted| (wanted.clone(), "there".to_owned())));
-        observation.inventory.events.extend(pass.report.events.iter().map(|event| (event.key.clone(), event.fingerprint.clone())));
+        observation.inventory.events.extend(pass.report.events.iter().filter_map(|event| event.told.clone()));
         observation.owner.object["status"] = pass.report.status.clone();
         last = Some(pass);
     }
