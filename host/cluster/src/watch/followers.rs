@@ -93,8 +93,7 @@ impl Followers {
     ) -> Left {
         let before = self.by_uid.get(owner.uid.as_str());
         let is_same = |before: &Follower| {
-            let children = children.iter().map(|(subject, place)| (subject, place));
-            before.children.iter().map(|(subject, place)| (subject.as_ref(), place.as_ref())).eq(children)
+            before.children.iter().map(|(subject, place)| (subject.as_ref(), place.as_ref())).eq(&children)
                 && before.asked.iter().map(AsRef::as_ref).eq(asked.keys())
                 && asked.values().all(|place| before.places.contains(place))
         };

@@ -160,3 +160,6 @@ fn requeue_after(facts: &Facts<'_>, components: &[ComponentReport]) -> Option<u3
     let waiting = (!facts.plan.waiting.is_empty()).then_some(1);
     [asked, moving, waiting].into_iter().flatten().min()
 }
+
+#[cfg(test)]
+mod tests;

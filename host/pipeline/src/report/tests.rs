@@ -1,0 +1,83 @@
+//! What an owner is told, and told again.
+
+use serde_json::json;
+
+use super::*;
+use crate::contract::{Failure, FailureClass, ReadinessState, Response, State};
+use crate::sample::{child, component, config_map, observation, owner, plugin, response, scripted};
+use crate::{PluginSet, admit, compose, plan, render};
+
+/// The report on an owner whose one component answers this, with children as they are after step 6 and the status of the report before it.
+fn told(answer: Result<Response, Failure>, after: impl Fn(&mut Observation), before: Option<&Report>) -> Report {
+    let mut seen = observation(owner(json!({})));
+    if let Some(before) = before {
+        seen.owner.object["status"] = before.status.clone();
+    }
+    let graph = compose(&seen.owner, &PluginSet::default().with(plugin("stack", vec![component("store", &[])])));
+    let renderer = scripted(move |_| answer.clone());
+    let desired = render(&graph, &seen, &renderer);
+    let permitted = admit(&desired, &seen);
+    let plan = plan(&permitted, &seen);
+    after(&mut seen);
+    report(Facts { observation: &seen, graph: &graph, desired: &desired, permitted: &permitted, plan: &plan, mishaps: &[] })
+}
+
+fn one_object() -> Result<Response, Failure> {
+    Ok(Response { objects: vec![config_map("a")], ..response(State::Ready) })
+}
+
+fn failure(message: &str) -> Result<Response, Failure> {
+    Err(Failure { class: FailureClass::Internal, reason: "Broken".to_owned(), message: message.to_owned(), field: None })
+}
+
+fn reasons(report: &Report) -> Vec<&str> {
+    report.events.iter().map(|event| event.reason.as_str()).collect()
+}
+
+fn with_child(state: ReadinessState) -> impl Fn(&mut Observation) {
+    move |seen| child(seen, "store", "ConfigMap", "a", Some(state), json!({}))
+}
+
+#[test]
+fn a_component_is_as_ready_as_the_objects_that_were_just_written() {
+    let report = told(one_object(), with_child(ReadinessState::Ready), None);
+    assert_eq!((report.components[0].state, report.phase), (ComponentState::Ready, Phase::Running));
+    let report = told(one_object(), with_child(ReadinessState::Progressing), None);
+    assert_eq!(report.components[0].state, ComponentState::Progressing);
+}
+
+#[test]
+fn a_transition_is_told_once_and_the_status_remembers_it() {
+    let first = told(one_object(), with_child(ReadinessState::Progressing), None);
+    assert!(reasons(&first).is_empty(), "that a new one is on its way is no news");
+    let ready = told(one_object(), with_child(ReadinessState::Ready), Some(&first));
+    assert_eq!(reasons(&ready), ["ComponentReady"]);
+    let again = told(one_object(), with_child(ReadinessState::Ready), Some(&ready));
+    assert!(reasons(&again).is_empty());
+    let back = told(one_object(), with_child(ReadinessState::Progressing), Some(&again));
+    assert_eq!(reasons(&back), ["ComponentProgressing"]);
+}
+
+#[test]
+fn what_is_wrong_is_told_at_once_and_again_when_it_is_something_else() {
+    let first = told(failure("one"), |_| {}, None);
+    assert_eq!((reasons(&first), first.events[0].event_type), (vec!["Broken"], EventType::Warning));
+    assert!(reasons(&told(failure("one"), |_| {}, Some(&first))).is_empty());
+    assert_eq!(reasons(&told(failure("two"), |_| {}, Some(&first))), ["Broken"]);
+}
+
+#[test]
+fn an_event_of_a_component_is_told_until_the_inventory_has_it() {
+    let event = crate::contract::Event {
+        event_type: EventType::Normal,
+        reason: "Rotated".to_owned(),
+        message: "a key".to_owned(),
+        key: "rotation".to_owned(),
+    };
+    let answer = || Ok(Response { events: vec![event.clone()], ..response(State::Ready) });
+    let first = told(answer(), |_| {}, None);
+    let Some(event) = first.events.iter().find(|event| event.reason == "Rotated") else { panic!("{first:?}") };
+    let known = event.told.clone().unwrap();
+    let knows = move |seen: &mut Observation| seen.inventory.events.extend([known.clone()]);
+    assert!(!reasons(&told(answer(), knows, Some(&first))).contains(&"Rotated"));
+}
