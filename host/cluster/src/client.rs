@@ -6,11 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use banhbaoring_api::plugin::NamespacedName;
-use http::HeaderValue;
-use kube::client::Body;
+use http::{HeaderValue, Request};
+use kube::client::retry::RetryPolicy;
+use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
+use tower::BoxError;
+use tower::buffer::BufferLayer;
+use tower::filter::FilterLayer;
+use tower::retry::RetryLayer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests that wait for the guard at most; then senders wait.
+const PENDING: usize = 1024;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +58,28 @@ impl Clients {
     pub fn connect(mut config: Config) -> Result<Self, ClientError> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let host = Client::try_from(config).map_err(|error| ClientError::Configuration(Box::new(error)))?;
+        Ok(Self::new(host))
+    }
+
+    /// As [`Clients::connect`]; `guard` looks at every request right before it is sent, and before it is sent once more because the server had no
+    /// time for it. A request that it refuses is not sent.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn connect_guarded<G>(mut config: Config, guard: G) -> Result<Self, ClientError>
+    where
+        G: Fn(&Request<Body>) -> Result<(), BoxError> + Clone + Send + 'static,
+    {
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        // The client's own repetition would go on behind the guard: ours goes on before it.
+        config.default_retry = false;
+        let builder = ClientBuilder::try_from(config).map_err(|error| ClientError::Configuration(Box::new(error)))?;
+        let guard = FilterLayer::new(move |request: Request<Body>| guard(&request).map(|()| request));
+        let host = builder
+            .with_layer(&guard)
+            .with_layer(&BufferLayer::new(PENDING))
+            .with_layer(&RetryLayer::new(RetryPolicy::server_retry()))
+            .build();
         Ok(Self::new(host))
     }
 
@@ -101,10 +130,53 @@ fn impersonating(host: &Client, account: &NamespacedName) -> Result<Client, Clie
     }
     let user = HeaderValue::try_from(format!("system:serviceaccount:{}:{}", account.namespace, account.name)).map_err(|_| shown())?;
     let through = host.clone();
-    let service = tower::service_fn(move |mut request: http::Request<Body>| {
+    let service = tower::service_fn(move |mut request: Request<Body>| {
         request.headers_mut().insert("impersonate-user", user.clone());
         let through = through.clone();
         async move { through.send(request).await }
     });
     Ok(Client::new(service, account.namespace.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An API server that has no time, and how often it was asked.
+    async fn busy_server() -> (Config, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked: Arc<AtomicUsize> = Arc::default();
+        let count = asked.clone();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let _ = connection.read(&mut [0; 4096]).await;
+                count.fetch_add(1, Ordering::SeqCst);
+                let answer = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _ = connection.write_all(answer).await;
+            }
+        });
+        (Config::new(format!("http://{address}").parse().unwrap()), asked)
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_again_is_looked_at_again() {
+        let (config, asked) = busy_server().await;
+        let seen: Arc<AtomicUsize> = Arc::default();
+        let looks = seen.clone();
+        let clients = Clients::connect_guarded(config, move |_| match looks.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => Ok(()),
+            _ => Err("no longer".into()),
+        });
+        let account = NamespacedName { namespace: "a".to_owned(), name: "b".to_owned() };
+        let client = clients.unwrap().acting_as(&account).unwrap();
+        let told = client.request_text(Request::get("/api").body(Vec::new()).unwrap()).await.unwrap_err();
+        assert!(told.to_string().contains("no longer"), "{told}");
+        assert_eq!((asked.load(Ordering::SeqCst), seen.load(Ordering::SeqCst)), (2, 3));
+    }
 }

@@ -9,6 +9,8 @@ use crate::request::{self, ApiError, Target};
 
 /// An object in etcd may have 1.5 MiB by default; a request 3 MiB.
 const MAX_BYTES: usize = 1 << 20;
+/// Inventories that are listed at a time.
+const PAGE: u32 = 500;
 
 /// Why the inventory could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,15 @@ impl StoredInventory {
         self.written.as_ref() != Some(&self.spec)
     }
 
+    /// That of an owner that has none yet.
+    ///
+    /// # Errors
+    /// The owner has no usable uid.
+    pub fn new(owner: &OwnerReference) -> Result<Self, InventoryError> {
+        let spec = InventorySpec { owner: owner.clone(), ..InventorySpec::default() };
+        Ok(Self { name: name(owner)?, resource_version: None, spec, written: None })
+    }
+
     fn from_object(object: Inventory) -> Self {
         Self { name: object.name_any(), resource_version: object.resource_version(), written: Some(object.spec.clone()), spec: object.spec }
     }
@@ -110,8 +121,7 @@ impl InventoryStore {
         let name = name(owner)?;
         let found = request::within(&self.target("get", &name), self.api.get_opt(&name)).await?;
         let Some(object) = found else {
-            let spec = InventorySpec { owner: owner.clone(), ..InventorySpec::default() };
-            return Ok(StoredInventory { name, resource_version: None, spec, written: None });
+            return StoredInventory::new(owner);
         };
         if object.spec.owner.uid != owner.uid {
             return Err(InventoryError::Foreign { name, expected: owner.uid.clone(), found: object.spec.owner.uid });
@@ -152,13 +162,21 @@ impl InventoryStore {
         }
     }
 
-    /// All of them: to find those whose owner is gone.
+    /// All of them: to know each owner's at once, and to find those whose owner is gone.
     ///
     /// # Errors
     /// The API server refused or did not answer.
     pub async fn list(&self) -> Result<Vec<StoredInventory>, InventoryError> {
-        let list = request::within(&self.target("list", ""), self.api.list(&ListParams::default())).await?;
-        Ok(list.items.into_iter().map(StoredInventory::from_object).collect())
+        let mut found = Vec::new();
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let list = request::within(&self.target("list", ""), self.api.list(&page)).await?;
+            found.extend(list.items.into_iter().map(StoredInventory::from_object));
+            match list.metadata.continue_.filter(|next| !next.is_empty()) {
+                Some(next) => page = page.continue_token(&next),
+                None => return Ok(found),
+            }
+        }
     }
 
     /// Deletes it as it was read; gone already is fine.

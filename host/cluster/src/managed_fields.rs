@@ -18,42 +18,56 @@
 //!   object anyway, drift can be hidden until the next change of what is desired.
 //! - A body that does not fit the schema is answered 500 without a reason (see `request`), not 422.
 
-use serde_json::{Value, json};
-
-use banhbaoring_pipeline::json::hash;
+use banhbaoring_pipeline::json::write_canonical;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// Hash of the entries of `manager` in `managed_fields` (`Apply` and `Update`, every subresource, with their times), and of what any other manager
 /// owns under the `exclusive` pointers. `None` where the manager has no entry: nothing of the object is ours.
 pub fn fields_hash(managed_fields: &[Value], manager: &str, exclusive: &[String]) -> Option<String> {
-    let mut ours: Vec<Value> = managed_fields
+    let mut ours: Vec<Vec<u8>> = managed_fields
         .iter()
         .filter(|entry| text(entry, "manager") == manager)
         .map(|entry| {
-            json!([
-                text(entry, "operation"),
-                text(entry, "subresource"),
-                text(entry, "apiVersion"),
-                text(entry, "time"),
-                entry.get("fieldsV1").unwrap_or(&Value::Null)
-            ])
+            let mut bytes = Vec::with_capacity(512);
+            for field in ["operation", "subresource", "apiVersion", "time", "fieldsV1"] {
+                written(entry.get(field), &mut bytes);
+            }
+            bytes
         })
         .collect();
     if ours.is_empty() {
         return None;
     }
-    ours.sort_by_key(ToString::to_string);
-    let mut foreign: Vec<Value> = exclusive
+    let mut foreign: Vec<Vec<u8>> = exclusive
         .iter()
         .flat_map(|pointer| {
-            managed_fields
-                .iter()
-                .filter(|entry| text(entry, "manager") != manager)
-                .filter_map(move |entry| Some(json!([pointer, under(entry, pointer)?])))
+            let others = managed_fields.iter().filter(|entry| text(entry, "manager") != manager);
+            others.filter_map(move |entry| {
+                let mut bytes = format!("{pointer}\n").into_bytes();
+                written(Some(under(entry, pointer)?), &mut bytes);
+                Some(bytes)
+            })
         })
         .collect();
-    foreign.sort_by_key(ToString::to_string);
+    ours.sort_unstable();
+    foreign.sort_unstable();
     foreign.dedup();
-    Some(hash(&if foreign.is_empty() { json!([ours]) } else { json!([ours, foreign]) }))
+    let mut digest = Sha256::new();
+    for entries in [ours, foreign] {
+        digest.update(entries.len().to_be_bytes());
+        for entry in entries {
+            digest.update(entry);
+        }
+    }
+    Some(hex::encode(digest.finalize()))
+}
+
+/// A value in a line of its own: what canonical JSON has none of ends it.
+fn written(value: Option<&Value>, bytes: &mut Vec<u8>) {
+    // A `Vec` takes every write.
+    let _ = write_canonical(value.unwrap_or(&Value::Null), bytes);
+    bytes.push(b'\n');
 }
 
 /// Whether `manager` has applied the object (operation `Apply` on the main resource).
@@ -82,6 +96,8 @@ fn text<'e>(entry: &'e Value, field: &str) -> &'e str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn entry(manager: &str, operation: &str, fields: Value) -> Value {

@@ -139,7 +139,7 @@ impl Cluster {
             return Ok(None);
         };
         let sighting = Sighting::of(&object, &sight, &entry.exclusive);
-        self.watches.looked(entry, &sighting);
+        self.watches.looked(entry, &sighting).await;
         Ok(Some(sighting.child(entry, owner_uid)))
     }
 

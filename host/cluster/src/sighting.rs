@@ -47,7 +47,7 @@ impl Sight {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sighting {
     pub(crate) resource_version: String,
-    uid: String,
+    pub(crate) uid: String,
     controller: Option<String>,
     /// Token of its creation, until the first apply after it.
     intent: Option<String>,
@@ -87,18 +87,23 @@ impl Sighting {
         }
     }
 
+    /// Hash of the fields of one manager of ours.
+    pub(crate) fn fields_hash(&self, manager: &str) -> Option<&str> {
+        self.managers.iter().find(|(name, _)| name == manager).map(|(_, hash)| hash.as_str())
+    }
+
     /// As a child of an inventory.
     pub(crate) fn child(self, entry: &ChildEntry, owner_uid: &str) -> ObservedChild {
+        let fields_hash = self.fields_hash(&field_manager(&entry.component)).map(ToOwned::to_owned);
         // Of an object whose creation was only intended, the owner reference proves nothing, and a kept or foreign-namespace one has none: the
         // token tells whether it is the one that we made.
         let controller = match (&entry.uid, &entry.intent) {
             (None, Some(intent)) => (self.intent.as_ref() == Some(intent)).then(|| owner_uid.to_owned()),
             _ => self.controller,
         };
-        let manager = field_manager(&entry.component);
         ObservedChild {
             reference: ObjectReference::from(entry),
-            fields_hash: self.managers.into_iter().find(|(name, _)| *name == manager).map(|(_, hash)| hash),
+            fields_hash,
             uid: self.uid,
             resource_version: self.resource_version,
             controller,

@@ -10,7 +10,7 @@ mod reach;
 mod sightings;
 mod stream;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub struct Watches {
     state: Arc<Mutex<State>>,
     /// Told when a watch has told everything, or cannot.
     settled: Arc<Notify>,
+    /// Held while it is asked how far an account may look.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for Watches {
@@ -87,7 +89,7 @@ impl Drop for Subscription {
 impl Watches {
     /// No watch yet.
     pub fn new(clients: Clients, discovery: Discovery) -> Self {
-        Self { clients, discovery, state: Arc::default(), settled: Arc::default() }
+        Self { clients, discovery, state: Arc::default(), settled: Arc::default(), asking: Arc::default() }
     }
 
     /// From now on `wake` is told which owners of `owner_kind` (`group/Kind`) have to be looked at.
@@ -174,22 +176,47 @@ impl Watches {
         (is_for_it && state.sightings.exclusive(&subject) == entry.exclusive).then(|| state.sightings.get(place, &subject).cloned())?
     }
 
-    /// The API server answered what a child is now.
-    pub(crate) fn looked(&self, entry: &ChildEntry, sighting: &Sighting) {
-        let mut state = lock(&self.state);
-        if let Some(subject) = state.expect(entry) {
-            state.sightings.looked(subject, sighting.clone());
-        }
+    /// The API server answered what a child is now. Its owner has to look once more where a watch has told of something newer.
+    pub(crate) async fn looked(&self, entry: &ChildEntry, sighting: &Sighting) {
+        let woken = {
+            let mut state = lock(&self.state);
+            match state.expect(entry) {
+                Some(subject) if state.sightings.looked(subject.clone(), sighting.clone()) => state.followers_of(&subject),
+                _ => Vec::new(),
+            }
+        };
+        self.wake_all(woken).await;
     }
 
-    /// These are about to be written: what watches tell of them is not believed until they are asked for again.
+    /// These are about to be written: what watches tell of them is not believed until they are asked for again, and wakes nobody until then or until
+    /// [`Watches::written`] is called.
     pub(crate) fn write(&self, references: &[ObjectReference]) {
         let mut state = lock(&self.state);
         for reference in references {
-            let subject = Subject::new(&reference.api_version, &reference.kind, reference.namespace.clone(), &reference.name);
-            if let Some(subject) = state.followers.subject(&subject) {
+            if let Some(subject) = state.followers.subject(&subject_of(reference)) {
                 state.sightings.write(subject);
             }
+        }
+    }
+
+    /// These were written, or could not be: owners look again at what watches told and no answer covers.
+    pub(crate) async fn written(&self, references: &[ObjectReference]) {
+        let woken: Vec<_> = {
+            let mut state = lock(&self.state);
+            let mut woken = BTreeSet::new();
+            for subject in references.iter().map(subject_of) {
+                if state.sightings.written(&subject) {
+                    woken.extend(state.followers_of(&subject));
+                }
+            }
+            woken.into_iter().collect()
+        };
+        self.wake_all(woken).await;
+    }
+
+    async fn wake_all(&self, woken: Vec<(String, OwnerReference)>) {
+        for (owner_kind, owner) in woken {
+            self.wake(&owner_kind, &owner).await;
         }
     }
 
@@ -298,17 +325,22 @@ impl State {
                 return Vec::new();
             }
             let shared = shared.clone();
-            match &event {
-                watcher::Event::Delete(object) => {
-                    self.sightings.gone(&subject, object.metadata.resource_version.as_deref().unwrap_or_default());
-                }
-                _ => {
-                    let sighting = seen(object, sight, self.sightings.exclusive(&subject));
-                    self.sightings.saw(place, shared, sighting);
-                }
+            let version = object.metadata.resource_version.as_deref().unwrap_or_default();
+            let is_news = match &event {
+                watcher::Event::Delete(_) => self.sightings.gone(&subject, version),
+                _ => self.sightings.saw(place, shared, version, |exclusive| seen(object, sight, exclusive)),
+            };
+            if !is_news {
+                return Vec::new();
             }
         }
         if matches!(event, watcher::Event::InitApply(_)) { Vec::new() } else { self.followers.changed(place, Some(&subject)) }
+    }
+
+    /// Owners of a child.
+    fn followers_of(&mut self, subject: &Subject) -> Vec<(String, OwnerReference)> {
+        let Some(place) = self.followers.child(subject).map(|(_, place)| place.clone()) else { return Vec::new() };
+        self.followers.changed(&place, Some(subject))
     }
 
     /// Nothing can be learnt at a place now; where all namespaces were looked at and may not be, never again. Returns who has to look.
@@ -331,6 +363,10 @@ fn seen(object: &DynamicObject, sight: &Sight, exclusive: &[String]) -> Sighting
 
 fn subject(entry: &ChildEntry) -> Subject {
     Subject::new(&entry.api_version, &entry.kind, entry.namespace.clone(), &entry.name)
+}
+
+fn subject_of(reference: &ObjectReference) -> Subject {
+    Subject::new(&reference.api_version, &reference.kind, reference.namespace.clone(), &reference.name)
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

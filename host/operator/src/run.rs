@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use banhbaoring_artifact::{ContentStore, SourceError};
-use banhbaoring_cluster::Cluster;
+use banhbaoring_cluster::{Clients, Cluster};
 use banhbaoring_pipeline::contract::HostIdentity;
 use banhbaoring_pipeline::memo::Memo;
 use banhbaoring_sandbox::{CacheError, CacheKey, CodeCache, EngineError, EngineSettings, Sandbox};
@@ -102,11 +102,12 @@ pub enum RunError {
 pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let clients = banhbaoring_cluster::Clients::connect(options.config.clone())?;
     // Not behind the fence: its own definitions and the Lease are what every replica may write.
-    let host = clients.host().clone();
+    let host = Clients::connect(options.config.clone())?.host().clone();
     let fence = Fence::default();
-    let cluster = Cluster::with_clients(banhbaoring_cluster::Clients::new(fence.around(&host)), &options.host_namespace);
+    let guard = fence.clone();
+    let clients = Clients::connect_guarded(options.config.clone(), move |request| Ok(guard.check(request)?))?;
+    let cluster = Cluster::with_clients(clients, &options.host_namespace);
     let metrics = Arc::new(Metrics::default());
     let active = Arc::new(ActivePlugins::default());
     let health = Health::default();

@@ -58,6 +58,7 @@ pub(crate) async fn measure(fleet: &mut Fleet, owners: usize, section: &mut Sect
     fleet.until_idle(owners as u64, PATIENCE).await?;
     let all = Requests::now(&fleet.client).await?.since(&asked);
     let rest = fleet.at_rest().await?;
+    let looked = fleet.reconciles().await?;
 
     let second = bare::apply_all(&fleet.client, &after, bare::manifests(&world, &after, owners)).await?;
     let objects = (owners * CHILDREN) as f64;
@@ -81,6 +82,7 @@ pub(crate) async fn measure(fleet: &mut Fleet, owners: usize, section: &mut Sect
     section.rows.push(Row::told("operator until the last child is there", seconds).at_most(done.cpu, CPU * owners as f64 / 1000.0, " s"));
     section.rows.push(Row::told("operator's memory with its owners", rest.told()).at_most(as_mebibytes(rest.resident), MEMORY, " MiB"));
     section.note(format!("peak memory {:.1} MiB; {:.1} s of CPU when all was at rest", as_mebibytes(rest.peak), rest.cpu));
+    section.note(format!("{:.1} reconciles an owner until all was at rest", looked as f64 / owners as f64));
     section.note(format!("requests until the last child: {}", creating.told()));
     section.note(format!("requests until all was at rest, {owners} patches of Deployments by the benchmark among them: {}", all.told()));
     let line = |name: &str, arrivals: &Arrivals| Series { name: name.to_owned(), points: arrivals.curve() };

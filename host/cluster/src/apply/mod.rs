@@ -83,7 +83,8 @@ impl Cluster {
         let Intended { plan, mut ledger, inventory } = intended;
         let mut applied = Applied::new(inventory);
         // What watches tell of these from here on may be older than what is written now.
-        self.watches.write(&written(plan));
+        let written = written(plan);
+        self.watches.write(&written);
         for steps in plan.steps.chunk_by(|a, b| a.component == b.component) {
             let Some(first) = steps.first() else { continue };
             let held_up = after.get(&first.component).and_then(|after| after.iter().find(|other| applied.has_failed(other)));
@@ -94,6 +95,7 @@ impl Cluster {
             self.apply_component(steps, views, &mut ledger, &mut applied).await;
         }
         self.prune(plan, &mut ledger, &mut applied).await;
+        self.watches.written(&written).await;
         for reference in &plan.release {
             ledger.forget(reference);
         }
@@ -125,7 +127,7 @@ impl Cluster {
                 }
                 ledger.record(step, &result);
                 if let Ok(Done::Written(written)) = &result {
-                    self.learn(step, written, ledger, applied);
+                    self.learn(step, written, ledger, applied).await;
                 }
                 applied.record(step, result);
             }
@@ -133,9 +135,9 @@ impl Cluster {
     }
 
     /// What was answered is what is there now.
-    fn learn(&self, step: &Step, written: &Written, ledger: &Ledger, applied: &mut Applied) {
+    async fn learn(&self, step: &Step, written: &Written, ledger: &Ledger, applied: &mut Applied) {
         let Some((entry, sighting)) = ledger.entry(&step.reference).zip(written.sighting.as_ref()) else { return };
-        self.watches.looked(entry, sighting);
+        self.watches.looked(entry, sighting).await;
         let child = sighting.clone().child(entry, &applied.inventory.spec.owner.uid);
         applied.children.insert(step.reference.clone(), child);
     }

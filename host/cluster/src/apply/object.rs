@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::{Done, Ledger, StepError, Written, exclusive};
 use crate::cluster::Cluster;
-use crate::managed_fields::fields_hash;
 use crate::observe::Views;
 use crate::request::{Answer, ApiError, Endpoint, Propagation, Seen};
 use crate::sighting::{Sight, Sighting};
@@ -48,13 +47,13 @@ impl Cluster {
             return Ok(Done::Leaving);
         };
         let object = exclusive::enforce(&endpoint, write, object).await?;
-        let seen = Seen::of(&object);
+        let sighting = Sighting::of(&object, &sight, &write.exclusive);
         Ok(Done::Written(Box::new(Written {
-            fields_hash: fields_hash(&seen.managed_fields, &write.manager, &write.exclusive),
-            uid: seen.uid,
-            resource_version: seen.resource_version,
+            fields_hash: sighting.fields_hash(&write.manager).map(ToOwned::to_owned),
+            uid: sighting.uid.clone(),
+            resource_version: sighting.resource_version.clone(),
             created,
-            sighting: Some(Sighting::of(&object, &sight, &write.exclusive)),
+            sighting: Some(sighting),
             ..Written::default()
         })))
     }

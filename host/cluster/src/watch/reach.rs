@@ -50,7 +50,15 @@ impl Watches {
                 .filter(|key| !state.reach.0.contains_key(key))
                 .collect()
         };
+        if unknown.is_empty() {
+            return;
+        }
+        // Owners that come together ask the same: the first asks, the others wait for its answer.
+        let _asking = self.asking.lock().await;
         for key in unknown {
+            if lock(&self.state).reach.0.contains_key(&key) {
+                continue;
+            }
             // What cannot be asked today may be tomorrow: it is not remembered.
             if let Some(is_wide) = self.may_watch_all(&key).await {
                 debug!(kind = %key.1, account = %key.2.name, is_wide, "how far an account may look");

@@ -110,41 +110,67 @@ impl Sightings {
         self.complete.insert(place.clone());
     }
 
-    /// A watch saw an object.
-    pub(super) fn saw(&mut self, place: &Place, subject: Arc<Subject>, sighting: Sighting) {
+    /// A watch saw an object at that version; `sighting` is made only where it says something new. Whether somebody has to look: not where this
+    /// is what a write of ours was answered, or may turn out to be.
+    pub(super) fn saw(
+        &mut self,
+        place: &Place,
+        subject: Arc<Subject>,
+        resource_version: &str,
+        sighting: impl FnOnce(&[String]) -> Sighting,
+    ) -> bool {
         if let Some(listed) = self.listed.get_mut(place) {
             listed.insert(subject.clone());
         }
-        match self.objects.get_mut(&subject) {
-            Some(Kept::Unsure(news)) => *news = News::Seen(Box::new(sighting)),
-            Some(Kept::Seen(known)) if !is_newer(&sighting.resource_version, &known.resource_version) => {}
-            _ => {
-                self.objects.insert(subject, Kept::Seen(Box::new(sighting)));
-            }
+        if let Some(Kept::Seen(known)) = self.objects.get(&subject)
+            && !is_newer(resource_version, &known.resource_version)
+        {
+            return false;
         }
+        let sighting = Box::new(sighting(self.exclusive(&subject)));
+        if let Some(Kept::Unsure(news)) = self.objects.get_mut(&subject) {
+            *news = News::Seen(sighting);
+            return false;
+        }
+        self.objects.insert(subject, Kept::Seen(sighting));
+        true
     }
 
-    /// A watch saw an object go, at that version.
-    pub(super) fn gone(&mut self, subject: &Subject, resource_version: &str) {
+    /// A watch saw an object go, at that version. Whether somebody has to look.
+    pub(super) fn gone(&mut self, subject: &Subject, resource_version: &str) -> bool {
         match self.objects.get_mut(subject) {
-            Some(Kept::Unsure(news)) => *news = News::Gone(resource_version.to_owned()),
-            Some(Kept::Seen(known)) if is_newer(resource_version, &known.resource_version) => {
+            Some(Kept::Unsure(news)) => {
+                *news = News::Gone(resource_version.to_owned());
+                return false;
+            }
+            Some(Kept::Seen(known)) if !is_newer(resource_version, &known.resource_version) => return false,
+            Some(Kept::Seen(_)) => {
                 self.objects.remove(subject);
             }
-            _ => {}
+            None => {}
         }
+        true
     }
 
-    /// The API server answered what it has, after everything that we wrote.
-    pub(super) fn looked(&mut self, subject: Arc<Subject>, sighting: Sighting) {
-        let sighting = match self.objects.remove(&subject) {
-            Some(Kept::Seen(known)) if !is_newer(&sighting.resource_version, &known.resource_version) => known,
-            Some(Kept::Unsure(News::Seen(news))) if is_newer(&news.resource_version, &sighting.resource_version) => news,
+    /// The API server answered what it has, after everything that we wrote. Whether a watch has told of something newer already.
+    pub(super) fn looked(&mut self, subject: Arc<Subject>, sighting: Sighting) -> bool {
+        let (sighting, is_old) = match self.objects.remove(&subject) {
+            Some(Kept::Seen(known)) if !is_newer(&sighting.resource_version, &known.resource_version) => (known, false),
+            Some(Kept::Unsure(News::Seen(news))) if is_newer(&news.resource_version, &sighting.resource_version) => (news, true),
             // It was deleted after it was answered; what is there now has to be asked for.
-            Some(Kept::Unsure(News::Gone(version))) if is_newer(&version, &sighting.resource_version) => return,
-            _ => Box::new(sighting),
+            Some(Kept::Unsure(News::Gone(version))) if is_newer(&version, &sighting.resource_version) => return true,
+            _ => (Box::new(sighting), false),
         };
         self.objects.insert(subject, Kept::Seen(sighting));
+        is_old
+    }
+
+    /// A write is over. Where it was not answered, what is there has to be asked for. Whether a watch told something meanwhile.
+    pub(super) fn written(&mut self, subject: &Subject) -> bool {
+        let Some(Kept::Unsure(news)) = self.objects.get(subject) else { return false };
+        let is_news = !matches!(news, News::Nothing);
+        self.objects.remove(subject);
+        is_news
     }
 
     /// An object is about to be written.
@@ -196,11 +222,15 @@ mod tests {
         sightings.get(&place(), &subject(name)).map(|sighting| sighting.resource_version.clone())
     }
 
+    fn saw(sightings: &mut Sightings, name: &str, version: u64) -> bool {
+        sightings.saw(&place(), subject(name), &version.to_string(), |_| at(version))
+    }
+
     fn synced(names: &[(&str, u64)]) -> Sightings {
         let mut sightings = Sightings::default();
         sightings.begin(&place());
         for (name, version) in names {
-            sightings.saw(&place(), subject(name), at(*version));
+            saw(&mut sightings, name, *version);
         }
         sightings.complete(&place(), |_| true);
         sightings
@@ -210,7 +240,7 @@ mod tests {
     fn nothing_is_known_before_the_watch_has_told_everything() {
         let mut sightings = Sightings::default();
         sightings.begin(&place());
-        sightings.saw(&place(), subject("a"), at(5));
+        saw(&mut sightings, "a", 5);
         assert_eq!(known(&sightings, "a"), None);
         sightings.complete(&place(), |_| true);
         assert_eq!(known(&sightings, "a").as_deref(), Some("5"));
@@ -221,12 +251,12 @@ mod tests {
     fn what_we_write_is_not_believed_until_it_was_asked_for() {
         let mut sightings = synced(&[("a", 5)]);
         sightings.write(subject("a"));
-        sightings.saw(&place(), subject("a"), at(6));
+        saw(&mut sightings, "a", 6);
         assert_eq!(known(&sightings, "a"), None, "6 may be older than our write");
         sightings.looked(subject("a"), at(8));
-        sightings.saw(&place(), subject("a"), at(7));
+        saw(&mut sightings, "a", 7);
         assert_eq!(known(&sightings, "a").as_deref(), Some("8"), "news that are older than what was read");
-        sightings.saw(&place(), subject("a"), at(9));
+        saw(&mut sightings, "a", 9);
         assert_eq!(known(&sightings, "a").as_deref(), Some("9"));
     }
 
@@ -235,7 +265,7 @@ mod tests {
         let mut sightings = synced(&[("a", 5), ("b", 5), ("c", 5)]);
         for (name, told) in [("a", 6), ("b", 9)] {
             sightings.write(subject(name));
-            sightings.saw(&place(), subject(name), at(told));
+            saw(&mut sightings, name, told);
             sightings.looked(subject(name), at(8));
         }
         assert_eq!((known(&sightings, "a").as_deref(), known(&sightings, "b").as_deref()), (Some("8"), Some("9")));
@@ -243,6 +273,35 @@ mod tests {
         sightings.gone(&subject("c"), "9");
         sightings.looked(subject("c"), at(8));
         assert_eq!(known(&sightings, "c"), None, "deleted after our write");
+    }
+
+    #[test]
+    fn owners_look_at_what_others_did_and_not_at_what_they_wrote_themselves() {
+        let mut sightings = synced(&[("a", 5)]);
+        assert!(saw(&mut sightings, "a", 6));
+        assert!(!saw(&mut sightings, "a", 6), "that is known");
+        sightings.write(subject("a"));
+        assert!(!saw(&mut sightings, "a", 8), "it may be what we write");
+        assert!(!sightings.looked(subject("a"), at(8)), "it was");
+        assert!(!sightings.written(&subject("a")));
+        assert!(saw(&mut sightings, "a", 9));
+        sightings.write(subject("a"));
+        assert!(!saw(&mut sightings, "a", 11));
+        assert!(sightings.looked(subject("a"), at(10)), "somebody wrote after us");
+        assert!(sightings.gone(&subject("a"), "12"));
+    }
+
+    #[test]
+    fn what_a_watch_tells_of_a_write_without_an_answer_is_looked_at_once_it_is_over() {
+        let mut sightings = synced(&[("a", 5), ("b", 5), ("c", 5)]);
+        for name in ["a", "b", "c"] {
+            sightings.write(subject(name));
+        }
+        assert!(!saw(&mut sightings, "a", 6) && !sightings.gone(&subject("b"), "7"));
+        assert!(sightings.written(&subject("a")) && sightings.written(&subject("b")));
+        assert!(!sightings.written(&subject("c")), "nothing came of it yet");
+        assert_eq!((known(&sightings, "a"), known(&sightings, "c")), (None, None), "nobody knows what they are now");
+        assert!(saw(&mut sightings, "c", 8) && sightings.gone(&subject("b"), "9"));
     }
 
     #[test]
@@ -285,7 +344,7 @@ mod tests {
     fn what_a_watch_does_not_tell_again_is_gone() {
         let mut sightings = synced(&[("a", 5), ("b", 5)]);
         sightings.begin(&place());
-        sightings.saw(&place(), subject("a"), at(5));
+        saw(&mut sightings, "a", 5);
         sightings.complete(&place(), |_| true);
         assert_eq!((known(&sightings, "a").is_some(), known(&sightings, "b")), (true, None));
         sightings.end(&place());

@@ -37,9 +37,7 @@ pub(super) async fn run(client: Client, resource: ApiResource, place: Place, wat
         if is_news {
             watches.settled.notify_waiters();
         }
-        for (owner_kind, owner) in woken {
-            watches.wake(&owner_kind, &owner).await;
-        }
+        watches.wake_all(woken).await;
         if !lock(&watches.state).tasks.contains_key(&place) {
             return;
         }

@@ -27,6 +27,7 @@ pub(super) async fn run(owners: Arc<Owners>, kind: Arc<OwnerKind>, stop: Cancell
         Ok(client) => client,
         Err(error) => return error!(%error, kind = %kind.name, "its owners cannot be watched"),
     };
+    owners.remember(&kind).await;
     let api: Api<DynamicObject> = Api::all_with(client, &kind.resource);
     let writer = reflector::store::Writer::new(kind.resource.clone());
     let store = writer.as_reader();

@@ -1,7 +1,7 @@
 //! What is remembered of an owner between two reconciles: its inventory as last written (so that a steady owner reads nothing of its own),
 //! what it waits for, how often it failed. Losing it costs a read, never correctness.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Memory {
     pub(super) results_of: i64,
     /// What it was seen as when nothing was to be done, under that revision of plugins and served kinds.
     pub(super) steady: Option<(Steady, u64, u64)>,
+    /// It was looked at before, by this process.
+    pub(super) is_known: bool,
     /// Failures in a row.
     pub(super) failures: u32,
     /// Components that had metrics, so that their series go with the owner.
@@ -60,7 +62,11 @@ impl Memory {
 
 /// Memories by uid.
 #[derive(Debug, Default)]
-pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
+pub(super) struct Memories {
+    by_uid: Mutex<HashMap<String, Memory>>,
+    /// Kinds of owners all of whose inventories were read when their controller began.
+    complete: Mutex<HashSet<String>>,
+}
 
 impl Memories {
     /// Takes out what is known; put it back with [`Memories::keep`]. One owner is reconciled by one task at a time.
@@ -73,19 +79,52 @@ impl Memories {
         self.lock().insert(uid.to_owned(), memory);
     }
 
+    /// All inventories of a kind of owners: whoever comes later and is in none of them has none.
+    pub(super) fn begin(&self, kind: &str, inventories: Vec<StoredInventory>) {
+        let mut by_uid = self.lock();
+        for inventory in inventories {
+            by_uid.entry(inventory.spec.owner.uid.clone()).or_insert_with(|| Memory { inventory: Some(inventory), ..Memory::default() });
+        }
+        self.complete.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned());
+    }
+
+    /// Whether an owner of the kind of which nothing is remembered has no inventory.
+    pub(super) fn is_complete(&self, kind: &str) -> bool {
+        self.complete.lock().unwrap_or_else(PoisonError::into_inner).contains(kind)
+    }
+
     /// Forgets; returns what was known.
     pub(super) fn forget(&self, uid: &str) -> Option<Memory> {
         self.lock().remove(uid)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use banhbaoring_api::inventory::OwnerReference;
+
     use super::*;
+
+    #[test]
+    fn what_is_listed_when_a_controller_begins_is_remembered_beside_what_is_known_better() {
+        let reference = |uid: &str| OwnerReference { kind: "Stack".to_owned(), uid: uid.to_owned(), ..OwnerReference::default() };
+        let stored = |uid: &str, version: &str| {
+            let mut stored = StoredInventory::new(&reference(uid)).unwrap();
+            stored.resource_version = Some(version.to_owned());
+            stored
+        };
+        let memories = Memories::default();
+        memories.keep("a", Memory { inventory: Some(stored("a", "9")), ..Memory::default() });
+        assert!(!memories.is_complete("example.com/Stack"));
+        memories.begin("example.com/Stack", vec![stored("a", "5"), stored("b", "6")]);
+        assert!(memories.is_complete("example.com/Stack") && !memories.is_complete("example.com/Other"));
+        let version = |uid: &str| memories.take(uid).inventory.and_then(|inventory| inventory.resource_version);
+        assert_eq!((version("a").as_deref(), version("b").as_deref(), version("c")), (Some("9"), Some("6"), None));
+    }
 
     #[test]
     fn waits_double_up_to_a_limit() {

@@ -120,7 +120,7 @@ impl Owners {
             Some(finalizer) if !owner.deleting => self.hold(kind, &owner, finalizer).await?,
             _ => {}
         }
-        let inventory = self.inventory(&owner, memory).await?;
+        let inventory = self.inventory(kind, &owner, memory).await?;
         // From the owner and the descriptors alone: it says which fields of children are wanted, and who may be told an answer.
         let graph = compose(&owner, &active.plugins); // 2 compose
         if !self.cluster.watches.is_following(&owner.reference.uid) {
@@ -176,9 +176,12 @@ impl Owners {
         Some(outcome)
     }
 
-    async fn inventory(&self, owner: &Owner, memory: &mut Memory) -> Result<StoredInventory, ReconcileError> {
+    async fn inventory(&self, kind: &OwnerKind, owner: &Owner, memory: &mut Memory) -> Result<StoredInventory, ReconcileError> {
+        let is_new = !std::mem::replace(&mut memory.is_known, true);
         match memory.inventory.take() {
             Some(inventory) => Ok(inventory),
+            // Were there one all the same, the first write would be refused, and the next attempt reads it. Nothing is let go on an assumption.
+            None if is_new && !owner.deleting && self.memories.is_complete(&kind.name) => Ok(StoredInventory::new(&owner.reference)?),
             None => Ok(self.cluster.inventories.read(&owner.reference).await?),
         }
     }

@@ -81,17 +81,31 @@ impl Owners {
 
     /// Inventories of owners that went while nobody looked.
     pub(super) async fn sweep(self: Arc<Self>, kind: Arc<OwnerKind>, there: BTreeSet<String>) {
-        let inventories = match self.cluster.inventories.list().await {
-            Ok(inventories) => inventories,
-            Err(error) => return warn!(%error, "inventories were not swept"),
-        };
-        for inventory in inventories {
-            let owner = &inventory.spec.owner;
-            let of_this_kind = owner.kind == kind.resource.kind && group(&owner.api_version) == kind.resource.group;
-            if of_this_kind && !there.contains(&owner.uid) {
-                self.remove_children(&kind, inventory).await;
+        match self.inventories_of(&kind).await {
+            Ok(inventories) => {
+                for inventory in inventories.into_iter().filter(|inventory| !there.contains(&inventory.spec.owner.uid)) {
+                    self.memories.forget(&inventory.spec.owner.uid);
+                    self.remove_children(&kind, inventory).await;
+                }
             }
+            Err(error) => warn!(%error, "inventories were not swept"),
         }
+    }
+
+    /// Reads the inventories of all owners of a kind at once, before the first of them is looked at.
+    pub(super) async fn remember(&self, kind: &OwnerKind) {
+        match self.inventories_of(kind).await {
+            Ok(inventories) => self.memories.begin(&kind.name, inventories),
+            Err(error) => warn!(%error, kind = %kind.name, "inventories are read one by one"),
+        }
+    }
+
+    async fn inventories_of(&self, kind: &OwnerKind) -> Result<Vec<StoredInventory>, InventoryError> {
+        let mut inventories = self.cluster.inventories.list().await?;
+        inventories.retain(|StoredInventory { spec: InventorySpec { owner, .. }, .. }| {
+            owner.kind == kind.resource.kind && group(&owner.api_version) == kind.resource.group
+        });
+        Ok(inventories)
     }
 
     async fn remove_children(&self, kind: &OwnerKind, mut inventory: StoredInventory) {

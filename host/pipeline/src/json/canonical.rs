@@ -30,21 +30,29 @@ pub fn write_canonical(value: &Value, out: &mut impl Write) -> io::Result<()> {
             out.write_all(b"]")
         }
         Value::Object(members) => {
+            // They are, unless somebody has serde_json keep the order of keys.
+            if members.keys().is_sorted() {
+                return write_members(members, out);
+            }
             let mut sorted: Vec<_> = members.iter().collect();
             sorted.sort_unstable_by(|a, b| a.0.cmp(b.0));
-            out.write_all(b"{")?;
-            for (index, (key, member)) in sorted.into_iter().enumerate() {
-                if index > 0 {
-                    out.write_all(b",")?;
-                }
-                serde_json::to_writer(&mut *out, key)?;
-                out.write_all(b":")?;
-                write_canonical(member, out)?;
-            }
-            out.write_all(b"}")
+            write_members(sorted, out)
         }
         scalar => Ok(serde_json::to_writer(out, scalar)?),
     }
+}
+
+fn write_members<'m>(members: impl IntoIterator<Item = (&'m String, &'m Value)>, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(b"{")?;
+    for (index, (key, member)) in members.into_iter().enumerate() {
+        if index > 0 {
+            out.write_all(b",")?;
+        }
+        serde_json::to_writer(&mut *out, key)?;
+        out.write_all(b":")?;
+        write_canonical(member, out)?;
+    }
+    out.write_all(b"}")
 }
 
 /// SHA-256 of [`canonical`], 64 lower-case hex digits.

@@ -13,7 +13,12 @@ fn told(answer: Result<Response, Failure>, after: impl Fn(&mut Observation), bef
     if let Some(before) = before {
         seen.owner.object["status"] = before.status.clone();
     }
-    let graph = compose(&seen.owner, &PluginSet::default().with(plugin("stack", vec![component("store", &[])])));
+    let mut stack = plugin("stack", vec![component("store", &[])]);
+    stack.grants = serde_json::from_value(json!({"resources": [
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch", "delete"], "namespaces": ["owner"]}
+    ]}))
+    .unwrap();
+    let graph = compose(&seen.owner, &PluginSet::default().with(stack));
     let renderer = scripted(move |_| answer.clone());
     let desired = render(&graph, &seen, &renderer);
     let permitted = admit(&desired, &seen);
