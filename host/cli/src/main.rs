@@ -11,9 +11,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// Two fifths of the operator's time went into glibc's allocator, and the image's musl has a slower one.
+/// Two fifths of the operator's time went into glibc's allocator, and the image's musl has a slower one. Not mimalloc: it kept what hostile answers
+/// took, and went on growing.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // Both TLS backends are somewhere in the graph; exactly one may be the process's default.

@@ -158,6 +158,14 @@ async fn a_release_serves_with_the_rights_of_its_chart_alone_and_nothing_in_its_
     })
     .await
     .unwrap();
+    let refused = team.uid("refused").await.unwrap();
+    team.kubectl.run(&["delete", "openbaocluster/refused"]).await.unwrap();
+    wait::until(PATIENCE, "its inventory to go", async || match team.survey.inventory(&refused).await {
+        Ok(None) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await
+    .unwrap();
     assert!(!operator.log().contains("forbidden"), "{}", operator.log());
 
     upgraded_and_rolled_back(&site, &operator, &team).await;

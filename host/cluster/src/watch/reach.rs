@@ -87,3 +87,29 @@ impl Watches {
         Some(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Views;
+
+    #[test]
+    fn an_account_that_may_not_look_at_all_namespaces_any_more_looks_at_each_by_itself() {
+        let entry = ChildEntry {
+            api_version: "v1".to_owned(),
+            kind: "ConfigMap".to_owned(),
+            namespace: Some("team".to_owned()),
+            account: "system/plugin".to_owned(),
+            ..ChildEntry::default()
+        };
+        let sight = || Sight::of("v1", "ConfigMap", &Views::new());
+        let mut reach = Reach(HashMap::from([(("v1".to_owned(), "ConfigMap".to_owned(), entry.account()), true)]));
+        let wide = reach.place(&entry, sight());
+        assert_eq!(wide.namespace, None);
+        assert!(reach.narrow(&wide), "the first time");
+        assert!(!reach.narrow(&wide), "another of its watches was faster");
+        let narrow = reach.place(&entry, sight());
+        assert_eq!(narrow.namespace.as_deref(), Some("team"));
+        assert!(!reach.narrow(&narrow), "there is nothing narrower");
+    }
+}
