@@ -63,6 +63,9 @@ pub(crate) fn run() -> Result<()> {
     if !step::on_path("setpriv") {
         debian::ensure(&["util-linux"], "to stop servers together with the test that started them")?;
     }
+    if !step::on_path("make") {
+        debian::ensure(&["make"], "to compile the operator's allocator")?;
+    }
     debian::ensure(NODE_PACKAGES, "to run a node with its pods")?;
     let toolchain = guest_toolchain::ensure()?;
     progress::say(&format!("there already: {}", if there.is_empty() { "nothing".to_owned() } else { there.join(", ") }));
