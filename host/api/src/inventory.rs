@@ -39,6 +39,55 @@ pub struct InventorySpec {
     /// Told events: key to its last fingerprint, so that an event is told once.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, String>,
+    /// Side effects that its components ask for: each is written down before it is sent, and what came of it afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub journal: Vec<JournalEntry>,
+}
+
+/// One side effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalEntry {
+    /// The component that asks for it.
+    pub component: String,
+    /// Its id within the component.
+    pub id: String,
+    /// When it was about to be sent the last time, in seconds since 1970.
+    pub at: i64,
+    /// How often it was about to be sent.
+    pub attempts: u32,
+    /// Absent from before it is sent until it is known what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<JournalOutcome>,
+}
+
+/// What came of a side effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalOutcome {
+    /// In one word.
+    pub result: JournalResult,
+    /// Of `Ok`: what its component was told, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Of `Error`: class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Of `Error`: for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How a side effect ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum JournalResult {
+    /// It was done.
+    Ok,
+    /// It was not.
+    Error,
+    /// The host ended, or lost the connection, before it was known.
+    #[default]
+    Unknown,
 }
 
 /// The owner, with the uid that tells it from a later one of the same name.

@@ -1,19 +1,22 @@
-//! Answers to needs that the API server can answer: `object` and `objects`. Asked as the plugin's account, only of what was permitted, and only
+//! Answers to needs: `object` and `objects` from the API server, `http` from whoever it leads to. Asked as the plugin's account, only of what was permitted, and only
 //! what was projected comes back. When something is asked, and for how long an answer holds, is the operator's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use banhbaoring_api::inventory::InventorySpec;
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_contract::need::{self, NeedSpec, ObjectView, ObjectsView};
 use banhbaoring_contract::reference::ObjectRef;
-use banhbaoring_pipeline::admit::{NeedScope, PermittedNeed, Whose};
+use banhbaoring_pipeline::ActivePlugin;
+use banhbaoring_pipeline::admit::{NeedScope, PermittedNeed, PermittedRequest};
 use banhbaoring_pipeline::contract::{AnswerOutcome, Json, ObjectReference, OutcomeError};
 use banhbaoring_pipeline::json::{get, project};
 use banhbaoring_pipeline::plan::ANNOTATION_PREFIX;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::exchange::Asking;
+use crate::relation::Relation;
 use crate::request::{Answer, ApiError, Collection, Endpoint};
 
 /// Objects that one answer holds at most, whatever limit was asked for.
@@ -24,13 +27,17 @@ const MAX_LOOKED_AT: usize = 10_000;
 const MAX_BYTES: usize = 256 << 10;
 
 impl Cluster {
-    /// Asks what a need asks, as `account`. Never fails: why there is no answer is an answer.
-    pub async fn answer(&self, account: &NamespacedName, need: &PermittedNeed, inventory: &InventorySpec) -> AnswerOutcome {
+    /// Asks what a need asks, as the plugin's account. Never fails: why there is no answer is an answer.
+    pub async fn answer(&self, plugin: &ActivePlugin, need: &PermittedNeed, inventory: &InventorySpec) -> AnswerOutcome {
+        let account = &plugin.account;
         let answered = match &need.scope {
             NeedScope::Object(reference, whose) if need.need.kind == need::Object::KIND => {
-                self.answer_object(account, need, reference, &Filter::of(whose, inventory)).await
+                self.answer_object(account, need, reference, &Relation { whose, inventory }).await
             }
-            NeedScope::Objects { namespaces, whose } => self.answer_objects(account, need, namespaces, &Filter::of(whose, inventory)).await,
+            NeedScope::Objects { namespaces, whose } => {
+                self.answer_objects(account, need, namespaces, &Relation { whose, inventory }).await
+            }
+            NeedScope::Http(request) => self.answer_http(plugin, request, inventory).await,
             NeedScope::Unsupported(message) => Err(Unanswerable::new("unsupported", message.clone())),
             NeedScope::Object(..) | NeedScope::Other => {
                 let message = format!("this version of the host does not answer needs of the kind {}", need.need.kind);
@@ -47,18 +54,31 @@ impl Cluster {
         }
     }
 
+    async fn answer_http(
+        &self,
+        plugin: &ActivePlugin,
+        request: &PermittedRequest,
+        inventory: &InventorySpec,
+    ) -> Result<Json, Unanswerable> {
+        // It changes nothing, so a replica that no longer leads does no harm.
+        let asking = Asking { plugin, inventory, gate: &|| Ok(()) };
+        let reply = self.exchange(asking, request).await.map_err(|error| Unanswerable(error.told()))?;
+        reply.shown(&request.endpoint.expose).map(|answer| json!(answer)).map_err(|error| Unanswerable(error.told()))
+    }
+
     async fn answer_object(
         &self,
         account: &NamespacedName,
         need: &PermittedNeed,
         reference: &ObjectReference,
-        filter: &Filter<'_>,
+        relation: &Relation<'_>,
     ) -> Result<Json, Unanswerable> {
         let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(account), reference).await?;
-        let found = endpoint.get(Answer::Whole).await?.filter(|object| filter.lets_through(object));
-        match found {
-            Some(object) => Ok(json!(view(reference.clone(), object, &need.need.project))),
-            None => Err(Unanswerable::new("not-found", format!("there is no {reference}"))),
+        match endpoint.get(Answer::Whole).await? {
+            Some(object) if self.stands_in(account, relation, &object).await? => {
+                Ok(json!(view(reference.clone(), object, &need.need.project)))
+            }
+            _ => Err(Unanswerable::new("not-found", format!("there is no {reference}"))),
         }
     }
 
@@ -67,7 +87,7 @@ impl Cluster {
         account: &NamespacedName,
         need: &PermittedNeed,
         namespaces: &[String],
-        filter: &Filter<'_>,
+        relation: &Relation<'_>,
     ) -> Result<Json, Unanswerable> {
         let spec: need::Objects =
             serde_json::from_value(need.need.spec.clone()).map_err(|error| Unanswerable::new("invalid", error.to_string()))?;
@@ -86,7 +106,7 @@ impl Cluster {
             loop {
                 let page = collection.page(&spec.match_labels, from.as_deref()).await?;
                 looked_at += page.items.len();
-                for object in page.items.into_iter().filter(|object| filter.lets_through(object) && fits(object, &spec.filter)) {
+                for object in page.items.into_iter().filter(|object| relation.is_recorded(object) && fits(object, &spec.filter)) {
                     let text = |pointer| object.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
                     let reference = ObjectReference {
                         api_version: spec.api_version.clone(),
@@ -126,39 +146,7 @@ impl Unanswerable {
 
 impl From<ApiError> for Unanswerable {
     fn from(error: ApiError) -> Self {
-        let class = match &error {
-            ApiError::NotFound { .. } => "not-found",
-            ApiError::Forbidden { .. } => "not-permitted",
-            ApiError::NotServed { .. } => "unsupported",
-            ApiError::Address { .. } | ApiError::Invalid { .. } => "invalid",
-            _ => "unavailable",
-        };
-        Self::new(class, error.to_string())
-    }
-}
-
-/// Of which objects an answer may speak.
-enum Filter<'a> {
-    Any,
-    Known { uids: BTreeSet<&'a str>, names: &'a BTreeSet<String> },
-}
-
-impl<'a> Filter<'a> {
-    fn of(whose: &'a Whose, inventory: &'a InventorySpec) -> Self {
-        match whose {
-            Whose::Any => Self::Any,
-            Whose::Known(names) => {
-                Self::Known { uids: inventory.children.iter().filter_map(|entry| entry.uid.as_deref()).collect(), names }
-            }
-        }
-    }
-
-    fn lets_through(&self, object: &Value) -> bool {
-        let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        match self {
-            Self::Any => true,
-            Self::Known { uids, names } => uids.contains(text("/metadata/uid")) || names.contains(text("/metadata/name")),
-        }
+        Self::new(error.class(), error.to_string())
     }
 }
 

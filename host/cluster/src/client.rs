@@ -1,7 +1,8 @@
 //! Clients: the host's own, and one per service account that acts as it by impersonation. All share one connection pool. No request is made
 //! here, and no rate is limited here: the API server's priority and fairness does that, per account.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use banhbaoring_api::plugin::NamespacedName;
 use http::{HeaderValue, Request};
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ClientBuilder};
+use kube::config::AuthInfo;
 use kube::{Client, Config};
 use tower::BoxError;
 use tower::buffer::BufferLayer;
@@ -36,6 +38,24 @@ pub struct Clients {
     host: Client,
     acting: Arc<Mutex<HashMap<NamespacedName, Client>>>,
     oneself: bool,
+    server: Option<Arc<Server>>,
+}
+
+/// Where the API server is, and how somebody without credentials asks it.
+struct Server {
+    host: String,
+    nobody: Client,
+}
+
+impl Server {
+    fn of(config: &Config) -> Result<Option<Arc<Self>>, ClientError> {
+        let Some(host) = config.cluster_url.host() else { return Ok(None) };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let mut config = config.clone();
+        config.auth_info = AuthInfo::default();
+        let nobody = Client::try_from(config).map_err(|error| ClientError::Configuration(Box::new(error)))?;
+        Ok(Some(Arc::new(Self { host, nobody })))
+    }
 }
 
 impl std::fmt::Debug for Clients {
@@ -47,7 +67,7 @@ impl std::fmt::Debug for Clients {
 impl Clients {
     /// Clients over the connections of the host's own.
     pub fn new(host: Client) -> Self {
-        Self { host, acting: Arc::default(), oneself: false }
+        Self { host, acting: Arc::default(), oneself: false, server: None }
     }
 
     /// Clients from a configuration, with our timeouts. Watches stay open as long as the server lets them; single requests are limited where
@@ -57,8 +77,9 @@ impl Clients {
     /// When the configuration cannot be used.
     pub fn connect(mut config: Config) -> Result<Self, ClientError> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
+        let server = Server::of(&config)?;
         let host = Client::try_from(config).map_err(|error| ClientError::Configuration(Box::new(error)))?;
-        Ok(Self::new(host))
+        Ok(Self { server, ..Self::new(host) })
     }
 
     /// As [`Clients::connect`]; `guard` looks at every request right before it is sent, and before it is sent once more because the server had no
@@ -73,6 +94,7 @@ impl Clients {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         // The client's own repetition would go on behind the guard: ours goes on before it.
         config.default_retry = false;
+        let server = Server::of(&config)?;
         let builder = ClientBuilder::try_from(config).map_err(|error| ClientError::Configuration(Box::new(error)))?;
         let guard = FilterLayer::new(move |request: Request<Body>| guard(&request).map(|()| request));
         let host = builder
@@ -80,7 +102,7 @@ impl Clients {
             .with_layer(&BufferLayer::new(PENDING))
             .with_layer(&RetryLayer::new(RetryPolicy::server_retry()))
             .build();
-        Ok(Self::new(host))
+        Ok(Self { server, ..Self::new(host) })
     }
 
     /// Clients that impersonate nobody: a person who looks at a cluster looks with their own eyes. The operator never uses them.
@@ -110,6 +132,18 @@ impl Clients {
         let client = impersonating(&self.host, account)?;
         acting.insert(account.clone(), client.clone());
         Ok(client)
+    }
+
+    /// One that has no credentials at all; absent where the clients were not made from a configuration.
+    pub(crate) fn nobody(&self) -> Option<&Client> {
+        self.server.as_ref().map(|server| &server.nobody)
+    }
+
+    /// Addresses of the API server, as far as its name tells.
+    pub(crate) async fn api_server(&self) -> BTreeSet<IpAddr> {
+        let Some(server) = &self.server else { return BTreeSet::new() };
+        let found = tokio::net::lookup_host((server.host.as_str(), 0)).await;
+        found.into_iter().flatten().map(|address| address.ip().to_canonical()).collect()
     }
 
     /// Forgets the clients of accounts that `wanted` does not hold for: plugins come and go.

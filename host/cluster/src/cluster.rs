@@ -5,6 +5,7 @@ use kube::Client;
 
 use crate::client::Clients;
 use crate::discovery::{Discovery, DiscoveryError};
+use crate::exchange::Exchanges;
 use crate::inventory::InventoryStore;
 use crate::watch::Watches;
 
@@ -19,6 +20,8 @@ pub struct Cluster {
     pub inventories: InventoryStore,
     /// Watches of children.
     pub watches: Watches,
+    /// Connections and tokens of requests that are sent for plugins.
+    pub exchanges: Exchanges,
 }
 
 impl Cluster {
@@ -35,6 +38,7 @@ impl Cluster {
             watches: Watches::new(clients.clone(), discovery.clone()),
             discovery,
             clients,
+            exchanges: Exchanges::default(),
         }
     }
 

@@ -67,6 +67,7 @@ pub(crate) async fn within<T>(target: &Target, answer: impl Future<Output = Resu
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Propagation {
     Background,
+    Foreground,
     Orphan,
 }
 
@@ -177,6 +178,7 @@ impl Endpoint {
     pub(crate) async fn delete(&self, uid: &str, resource_version: Option<&str>, propagation: Propagation) -> Result<bool, ApiError> {
         let policy = match propagation {
             Propagation::Background => "Background",
+            Propagation::Foreground => "Foreground",
             Propagation::Orphan => "Orphan",
         };
         let mut preconditions = json!({"uid": uid});

@@ -37,7 +37,8 @@ impl Fence {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn is_open(&self) -> bool {
+    /// Whether writes pass now.
+    pub(crate) fn is_open(&self) -> bool {
         self.until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
     }
 

@@ -142,7 +142,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         }
         health.set_ready(true);
     };
-    let mut election = Election::new(host.clone(), &options.host_namespace, LEASE, &options.identity, fence);
+    let mut election = Election::new(host.clone(), &options.host_namespace, LEASE, &options.identity, fence.clone());
     // Ready once loaded, leading or not; only who is loaded takes part in the election.
     tokio::select! {
         () = async { until_loaded.await; election.acquire().await; } => {}
@@ -165,6 +165,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         },
         options.cluster_domain.clone(),
         options.concurrency,
+        fence,
     ));
     let leading_ends = CancellationToken::new();
     let kinds = tokio::spawn(owners::run(owners, leading_ends.clone()));

@@ -19,6 +19,7 @@ pub mod contract;
 pub mod describe;
 pub mod glob;
 pub mod graph;
+pub mod journal;
 pub mod json;
 pub mod kinds;
 pub mod memo;

@@ -202,7 +202,8 @@ impl Applied {
             || !self.pruned.is_empty()
     }
 
-    pub(crate) fn has_failed(&self, component: &str) -> bool {
+    /// Whether something of the component could not be applied.
+    pub fn has_failed(&self, component: &str) -> bool {
         self.components.get(component).is_some_and(|component| {
             component.steps.iter().any(|step| matches!(step.outcome, StepOutcome::Failed(_) | StepOutcome::Skipped(_)))
         })

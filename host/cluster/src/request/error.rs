@@ -129,6 +129,18 @@ impl ApiError {
         }
     }
 
+    /// As plugins are told: the class of an answer or of what came of an action.
+    pub(crate) fn class(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not-found",
+            Self::Forbidden { .. } => "not-permitted",
+            Self::NotServed { .. } => "unsupported",
+            Self::Address { .. } | Self::Invalid { .. } | Self::ImmutableField { .. } => "invalid",
+            Self::Conflict { .. } | Self::AlreadyExists { .. } => "conflict",
+            Self::Transient { .. } | Self::Unreadable { .. } | Self::Refused { .. } => "unavailable",
+        }
+    }
+
     /// Whether it may go away by itself, soon.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Transient { .. } | Self::NotFound { .. } | Self::NotServed { .. })

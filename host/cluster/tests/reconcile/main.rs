@@ -4,8 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actions;
 mod apply;
 mod crash;
+mod exchange;
 mod inventory;
 mod kinds;
 mod needs;

@@ -1,107 +1,23 @@
 //! Needs that the API server answers: admitted by the pipeline, asked as the plugin's account.
 
-use std::sync::Arc;
-
-use banhbaoring_api::grants::Grants;
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec};
 use banhbaoring_cluster::Cluster;
+use banhbaoring_pipeline::ActivePlugin;
 use banhbaoring_pipeline::admit::PermittedNeed;
-use banhbaoring_pipeline::contract::{
-    AnswerOutcome, ComponentDescriptor, Criticality, Descriptor, Failure, Need, NeedMode, Request, Response, Seal, SealRequest, State,
-};
-use banhbaoring_pipeline::observation::{Observation, Owner};
-use banhbaoring_pipeline::{ActivePlugin, PluginSet, Render, admit, compose, render};
+use banhbaoring_pipeline::contract::{AnswerOutcome, Need, NeedMode};
 use serde_json::{Value, json};
 
+use crate::support::asks::{Asks, admitted, plugin};
 use crate::support::{COMPONENT, Fixture};
 
-struct Asks(Vec<Need>);
-
-impl Render for Asks {
-    fn reconcile(&self, _: &ActivePlugin, _: &Request) -> Result<Arc<Response>, Failure> {
-        Ok(Arc::new(Response {
-            objects: Vec::new(),
-            secrets: Vec::new(),
-            needs: self.0.clone(),
-            actions: Vec::new(),
-            outputs: json!({}),
-            status: json!({}),
-            conditions: Vec::new(),
-            events: Vec::new(),
-            metrics: Vec::new(),
-            state: State::Progressing,
-            reason: "Asking".to_owned(),
-            message: String::new(),
-            requeue_after_seconds: None,
-            finalized: false,
-        }))
-    }
-
-    fn render_seal(&self, _: &ActivePlugin, _: &str, _: &SealRequest) -> Result<Arc<Seal>, Failure> {
-        unreachable!("there is no slot")
-    }
-}
-
-fn plugin(fixture: &Fixture, resources: Value) -> ActivePlugin {
-    ActivePlugin {
-        name: "plugin".to_owned(),
-        digest: "sha256:1".to_owned(),
-        descriptor: Descriptor {
-            name: "plugin".to_owned(),
-            version: "1.0.0".to_owned(),
-            summary: String::new(),
-            homepage: None,
-            license: None,
-            kinds: Vec::new(),
-            components: vec![ComponentDescriptor {
-                name: COMPONENT.to_owned(),
-                kind: "/ConfigMap".to_owned(),
-                config_path: "/".to_owned(),
-                after: Vec::new(),
-                criticality: Criticality::Required,
-                phase_on_failure: None,
-                status_path: String::new(),
-                condition_types: Vec::new(),
-                slots: Vec::new(),
-                config_schema: None,
-                children: Vec::new(),
-                metrics: Vec::new(),
-                clock_seconds: None,
-                consumable: false,
-            }],
-            unseal_providers: Vec::new(),
-            admissions: Vec::new(),
-            webhooks: Vec::new(),
-            images: Vec::new(),
-            permissions: json!({}),
-            config_schema: None,
-        },
-        grants: serde_json::from_value::<Grants>(json!({ "resources": resources })).unwrap(),
-        account: fixture.account.clone(),
-        config: json!({}),
-        allowed_namespaces: Vec::new(),
-    }
-}
-
-/// As the pipeline admits it for an owner of these children.
 async fn permitted(fixture: &Fixture, resources: Value, need: Need, inventory: &InventorySpec) -> PermittedNeed {
-    fixture.cluster.discovery.refresh().await.unwrap();
-    let observation = Observation {
-        owner: Owner { reference: fixture.owner.clone(), object: json!({"spec": {"use": "named"}}), ..Owner::default() },
-        inventory: inventory.clone(),
-        kinds: fixture.cluster.discovery.kinds(),
-        ..Observation::default()
-    };
-    let plugins = PluginSet::default().with(plugin(fixture, resources));
-    let desired = render(&compose(&observation.owner, &plugins), &observation, &Asks(vec![need]));
-    let permitted = admit(&desired, &observation);
-    assert_eq!(permitted.refused, []);
-    permitted.components[0].needs[0].clone()
+    let admitted = admitted(fixture, &plugin(fixture, json!({ "resources": resources })), Asks::need(need), inventory).await;
+    admitted.components[0].needs[0].clone()
 }
 
 async fn answered(fixture: &Fixture, resources: Value, need: Need, inventory: &InventorySpec) -> AnswerOutcome {
     let permitted = permitted(fixture, resources, need, inventory).await;
-    fixture.cluster.answer(&fixture.account, &permitted, inventory).await
+    fixture.cluster.answer(&plugin(fixture, json!({})), &permitted, inventory).await
 }
 
 fn need(kind: &str, spec: Value, project: &[&str]) -> Need {
@@ -178,7 +94,7 @@ async fn what_may_be_read_as_ones_own_is_what_is_recorded_by_uid() {
     assert!(matches!(answered(&fixture, grant("owned"), ask(), &inventory).await, AnswerOutcome::Ok(_)));
     let admitted = permitted(&fixture, grant("owned"), ask(), &inventory).await;
     inventory.children[0].uid = Some("of one that was there before".to_owned());
-    assert_eq!(class(&fixture.cluster.answer(&fixture.account, &admitted, &inventory).await), "not-found");
+    assert_eq!(class(&fixture.cluster.answer(&plugin(&fixture, json!({})), &admitted, &inventory).await), "not-found");
 }
 
 #[tokio::test]
@@ -215,6 +131,7 @@ async fn what_rbac_does_not_allow_and_what_the_host_cannot_do_are_answers() {
     let none = InventorySpec::default();
     let admitted = permitted(&fixture, grant("any"), one("strange", &[]), &none).await;
     let nobody = banhbaoring_api::plugin::NamespacedName { namespace: fixture.namespace.clone(), name: "nobody".into() };
+    let nobody = ActivePlugin { account: nobody, ..plugin(&fixture, json!({})) };
     let denied = fixture.cluster.answer(&nobody, &admitted, &none).await;
     assert_eq!(class(&denied), "not-permitted");
     let AnswerOutcome::Error(error) = denied else { panic!() };
@@ -235,8 +152,8 @@ async fn more_than_a_page_is_read_and_the_answer_has_a_bound() {
     let none = InventorySpec::default();
     let ask = |project: &[&str]| need("objects", json!({"apiVersion": "v1", "kind": "ConfigMap"}), project);
     let narrow = permitted(&fixture, grant("any"), ask(&["/metadata/name"]), &none).await;
-    let found = names(&cluster.answer(&fixture.account, &narrow, &none).await);
+    let found = names(&cluster.answer(&plugin(&fixture, json!({})), &narrow, &none).await);
     assert!(found.len() > 120 && found.is_sorted(), "{}", found.len());
     let wide = permitted(&fixture, grant("any"), ask(&["/data"]), &none).await;
-    assert_eq!(class(&cluster.answer(&fixture.account, &wide, &none).await), "invalid");
+    assert_eq!(class(&cluster.answer(&plugin(&fixture, json!({})), &wide, &none).await), "invalid");
 }

@@ -1,12 +1,16 @@
 //! What the cluster tests share: a namespace of one's own with an owner, an account for the plugin, and plans made by hand.
 #![allow(dead_code, unreachable_pub, reason = "every test binary is a crate of its own and uses its own part")]
 
+pub mod asks;
+pub mod http_server;
+pub mod store;
+
 use std::collections::BTreeSet;
 
 use banhbaoring_api::inventory::{ChildEntry, OwnerReference};
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_cluster::observe::Views;
-use banhbaoring_cluster::{Applied, Cluster, Dependencies, InventoryError, StepOutcome, StoredInventory};
+use banhbaoring_cluster::{Applied, Clients, Cluster, Dependencies, InventoryError, StepOutcome, StoredInventory};
 use banhbaoring_pipeline::contract::{ApplyMode, ObjectReference};
 use banhbaoring_pipeline::observation::ObservedChild;
 use banhbaoring_pipeline::plan::{Cause, ObjectWrite, Plan, Prune, Step, Write, field_manager};
@@ -51,7 +55,9 @@ metadata: {{name: owner}}
         );
         kubectl.apply(&manifests).await.expect("the owner");
         let uid = kubectl.run(&["get", "configmap", "owner", "-o", "jsonpath={.metadata.uid}"]).await.expect("its uid");
-        let cluster = Cluster::new(plane.client().await.expect("a client"), &namespace);
+        // From the configuration, so that it knows where the API server is.
+        banhbaoring_testing::http::install_tls_provider();
+        let cluster = Cluster::with_clients(Clients::connect(plane.config()).expect("clients"), &namespace);
         let owner = OwnerReference {
             api_version: "v1".into(),
             kind: "ConfigMap".into(),

@@ -50,6 +50,10 @@ struct Known {
     asking: bool,
     /// A reconcile went on without the answer that is under way.
     missed: bool,
+    /// Something was done since that may have changed it.
+    is_outdated: bool,
+    /// Around 1: what is asked again and again for many owners is not asked for all at once.
+    spread: f64,
 }
 
 impl Known {
@@ -59,6 +63,7 @@ impl Known {
                 // An answer that came too late for the reconcile that asked is there for the next one.
                 NeedMode::Fresh => self.used,
                 NeedMode::Watch if changed => true,
+                _ if self.is_outdated => true,
                 _ => now >= self.due(),
             }
     }
@@ -66,7 +71,7 @@ impl Known {
     fn due(&self) -> Instant {
         let unanswered = matches!(&self.outcome, Some(AnswerOutcome::Error(error)) if error.class == "unavailable");
         match self.need.need.mode {
-            NeedMode::Poll(seconds) => self.at + Duration::from_secs(u64::from(seconds.max(1))),
+            NeedMode::Poll(seconds) => self.at + Duration::from_secs(u64::from(seconds.max(1))).mul_f64(self.spread),
             _ if unanswered => self.at + RETRY,
             _ => self.at + RECHECK,
         }
@@ -135,6 +140,8 @@ impl Answers {
                             used: false,
                             asking: false,
                             missed: false,
+                            is_outdated: false,
+                            spread: rand::random_range(0.9..1.1),
                         };
                         asked.push(self.ask(asking, &key, &mut known));
                         known
@@ -187,19 +194,26 @@ impl Answers {
             .collect()
     }
 
+    /// Something was done for the owner: what was answered before is asked again with the next reconcile.
+    pub(super) fn outdate(&self, uid: &str) {
+        for known in lock(&self.by_owner).get_mut(uid).into_iter().flat_map(BTreeMap::values_mut) {
+            known.is_outdated = true;
+        }
+    }
+
     /// The owner is gone.
     pub(super) fn forget(&self, uid: &str) {
         lock(&self.by_owner).remove(uid);
     }
 
     fn ask(&self, asking: &Asking<'_>, key: &Key, known: &mut Known) -> JoinHandle<()> {
-        known.asking = true;
+        (known.asking, known.is_outdated) = (true, false);
         let (cluster, permits, by_owner) = (self.cluster.clone(), self.permits.clone(), self.by_owner.clone());
         let (plugin, need, key) = (known.plugin.clone(), known.need.clone(), key.clone());
         let (kind, owner, inventory) = (asking.kind.to_owned(), asking.owner.clone(), asking.inventory.clone());
         tokio::spawn(async move {
             let _permit = permits.acquire().await;
-            let outcome = cluster.answer(&plugin.account, &need, &inventory).await;
+            let outcome = cluster.answer(&plugin, &need, &inventory).await;
             let is_late = {
                 let mut by_owner = lock(&by_owner);
                 let known = by_owner.get_mut(&owner.uid).and_then(|known| known.get_mut(&key));
@@ -239,7 +253,7 @@ fn subjects(known: &Known) -> Vec<ObjectReference> {
             };
             if namespaces.is_empty() { vec![in_namespace(None)] } else { namespaces.iter().cloned().map(Some).map(in_namespace).collect() }
         }
-        NeedScope::Other | NeedScope::Unsupported(_) => Vec::new(),
+        NeedScope::Http(_) | NeedScope::Other | NeedScope::Unsupported(_) => Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The steps of a reconcile that reach the cluster: observe, apply, and what a report is told with.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_cluster::apply::dependencies;
@@ -9,7 +9,7 @@ use banhbaoring_cluster::observe::views;
 use banhbaoring_cluster::{Applied, StoredInventory};
 use banhbaoring_pipeline::contract::{EventType, Observation as Watching};
 use banhbaoring_pipeline::observation::{Observation, Owner};
-use banhbaoring_pipeline::{Graph, Report};
+use banhbaoring_pipeline::{Graph, Report, journal};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -58,7 +58,7 @@ impl Owners {
             platform,
             kinds,
             answers,
-            results: memory.results.clone(),
+            results: journal::results(&inventory.spec.journal),
             material,
             unobserved,
             now: now(),
@@ -87,6 +87,22 @@ impl Owners {
         // Before the first write: what happens to a child afterwards must not go unseen.
         self.follow(kind, &observation.owner.reference, intended.inventory(), graph).await;
         Ok(self.cluster.apply(intended, &dependencies(graph), &views(graph)).await)
+    }
+
+    /// Step 7: sends the side effects whose turn it is, once the journal that says so is stored. Returns when something is due that could not be sent.
+    pub(super) async fn act(&self, kind: &OwnerKind, decided: &Decided, applied: &mut Applied) -> Result<Option<Duration>, ReconcileError> {
+        let Decided { observation, graph, permitted, .. } = decided;
+        let now = i64::try_from(now()).unwrap_or(i64::MAX);
+        journal::forget(&mut applied.inventory.spec.journal, permitted, graph);
+        let mut next = journal::next(permitted, &applied.inventory.spec.journal, now);
+        // After apply means: after what it asked for is there.
+        next.send.retain(|(component, _)| !applied.has_failed(&component.component));
+        if !next.send.is_empty() {
+            journal::intend(&mut applied.inventory.spec.journal, &next, now);
+            self.cluster.inventories.write(&mut applied.inventory).await?;
+            self.acts.send(&kind.name, &observation.owner, &applied.inventory.spec, &next);
+        }
+        Ok(next.wait.map(|seconds| Duration::from_secs(u64::from(seconds))))
     }
 
     /// Tells events that were not told yet. An event that cannot be told is told again next time.

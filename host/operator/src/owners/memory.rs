@@ -1,13 +1,13 @@
 //! What is remembered of an owner between two reconciles: its inventory as last written (so that a steady owner reads nothing of its own),
 //! what it waits for, how often it failed. Losing it costs a read, never correctness.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use banhbaoring_cluster::StoredInventory;
 use banhbaoring_cluster::version::is_newer;
-use banhbaoring_pipeline::contract::{ActionOutcome, Json};
+use banhbaoring_pipeline::contract::Json;
 use banhbaoring_pipeline::observation::Owner;
 
 use super::steady::Steady;
@@ -26,9 +26,6 @@ pub(super) struct Memory {
     pub(super) status: Option<(String, Json)>,
     /// `secret/key` whose hashes are asked for.
     pub(super) wanted_material: BTreeSet<String>,
-    /// What came of actions, by component and id, and the generation of the owner that it holds for.
-    pub(super) results: BTreeMap<(String, String), ActionOutcome>,
-    pub(super) results_of: i64,
     /// What it was seen as when nothing was to be done, under that revision of plugins and served kinds.
     pub(super) steady: Option<(Steady, u64, u64)>,
     /// It was looked at before, by this process.

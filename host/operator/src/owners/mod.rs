@@ -1,6 +1,7 @@
 //! Owners: the custom resources that plugins serve. One controller per kind (`kinds`, `controller`), one reconcile for all of them
 //! (`reconcile`): the eight steps of `design/architecture.md`, by name.
 
+mod acts;
 mod answers;
 mod controller;
 mod effects;
@@ -17,11 +18,13 @@ use banhbaoring_pipeline::contract::HostIdentity;
 use banhbaoring_pipeline::memo::Memo;
 use kube::runtime::events::Recorder;
 
+use acts::Acts;
 use answers::Answers;
 pub use kinds::{OwnerKind, run};
 use memory::Memories;
 
 use crate::active::ActivePlugins;
+use crate::fence::Fence;
 use crate::metrics::Metrics;
 
 /// What all reconciles share.
@@ -42,6 +45,7 @@ pub struct Owners {
     pub cluster_domain: String,
     /// Owners of a kind that are reconciled at the same time.
     pub concurrency: u16,
+    acts: Acts,
     answers: Answers,
     memories: Memories,
 }
@@ -49,7 +53,7 @@ pub struct Owners {
 impl Owners {
     /// What all reconciles share.
     #[allow(clippy::too_many_arguments, reason = "wiring: every part is named once, here")]
-    pub fn new(
+    pub(crate) fn new(
         cluster: Cluster,
         active: Arc<ActivePlugins>,
         memo: Arc<Memo>,
@@ -58,8 +62,9 @@ impl Owners {
         host: HostIdentity,
         cluster_domain: String,
         concurrency: u16,
+        fence: Fence,
     ) -> Self {
-        let answers = Answers::new(cluster.clone());
-        Self { cluster, active, memo, metrics, recorder, host, cluster_domain, concurrency, answers, memories: Memories::default() }
+        let (acts, answers) = (Acts::new(cluster.clone(), fence), Answers::new(cluster.clone()));
+        Self { cluster, active, memo, metrics, recorder, host, cluster_domain, concurrency, acts, answers, memories: Memories::default() }
     }
 }

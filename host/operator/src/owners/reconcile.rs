@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use banhbaoring_api::inventory::OwnerReference;
 use banhbaoring_cluster::{Applied, InventoryError, StoredInventory};
-use banhbaoring_pipeline::admit::{PermittedAction, PermittedNeed};
-use banhbaoring_pipeline::contract::{ActionOutcome, Failure, Json, OutcomeError};
+use banhbaoring_pipeline::admit::PermittedNeed;
+use banhbaoring_pipeline::contract::{Failure, Json};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::render::{Desired, MAX_ROUNDS, Outcome as RenderOutcome};
 use banhbaoring_pipeline::report::{Facts, Mishap};
@@ -120,7 +120,11 @@ impl Owners {
             Some(finalizer) if !owner.deleting => self.hold(kind, &owner, finalizer).await?,
             _ => {}
         }
-        let inventory = self.inventory(kind, &owner, memory).await?;
+        let mut inventory = self.inventory(kind, &owner, memory).await?;
+        if self.acts.take(&owner.reference.uid, &mut inventory.spec.journal) {
+            // What was done may have changed what was answered before.
+            self.answers.outdate(&owner.reference.uid);
+        }
         // From the owner and the descriptors alone: it says which fields of children are wanted, and who may be told an answer.
         let graph = compose(&owner, &active.plugins); // 2 compose
         if !self.cluster.watches.is_following(&owner.reference.uid) {
@@ -140,9 +144,9 @@ impl Owners {
         {
             return Err(ReconcileError::Busy(failure.message.clone()));
         }
-        let applied = self.apply(kind, &decided, inventory).await?; // 6 apply
+        let mut applied = self.apply(kind, &decided, inventory).await?; // 6 apply
         let has_written = applied.has_written();
-        let acted = act(&decided, memory); // 7 act
+        let next_attempt = self.act(kind, &decided, &mut applied).await?; // 7 act
         let mishaps = mishaps(&decided, &applied);
         self.follow(kind, &decided.observation.owner.reference, &applied.inventory.spec, &decided.graph).await;
         // The report is of what is there now.
@@ -151,7 +155,8 @@ impl Owners {
         let (mut outcome, report) = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
         memory.steady = Steady::of(fingerprint, &decided, &mishaps, &report).map(|steady| (steady, revisions.0, revisions.1));
         outcome.sooner(self.answers.settle(&decided.observation.owner.reference.uid));
-        outcome.sooner((acted || (has_written && decided.waits())).then_some(Duration::ZERO));
+        outcome.sooner(next_attempt);
+        outcome.sooner((has_written && decided.waits()).then_some(Duration::ZERO));
         if let Some(finalizer) = kind.finalizer.as_ref().filter(|_| decided.observation.owner.deleting) {
             self.let_go(kind, &decided, finalizer).await?;
         }
@@ -241,6 +246,7 @@ impl Owners {
         self.cluster.inventories.write(&mut inventory).await?;
         self.tell(&observation.owner.reference, &report, &mut inventory).await;
         self.cluster.inventories.write(&mut inventory).await?;
+        self.acts.stored(&observation.owner.reference.uid);
         memory.inventory = Some(inventory);
         memory.wanted_material.clone_from(&plan.wanted_material);
         if report.status_changed {
@@ -267,25 +273,6 @@ impl Owners {
         });
         self.metrics.report(&format!("{}/{namespace}/{}", kind.resource.kind, owner.name), declared.collect());
     }
-}
-
-/// Step 7. No kind of action is executed by this version of the host, and plugins are told so: `unsupported`. Returns whether there is a new result.
-fn act(decided: &Decided, memory: &mut Memory) -> bool {
-    let generation = decided.observation.owner.generation;
-    if memory.results_of != generation {
-        memory.results_of = generation;
-        memory.results.clear();
-    }
-    let before = memory.results.len();
-    for component in &decided.permitted.components {
-        for PermittedAction { action, unsupported, .. } in &component.actions {
-            let message = || format!("this version of the host does not run actions of the kind {}", action.kind);
-            let message = unsupported.clone().unwrap_or_else(message);
-            let outcome = ActionOutcome::Error(OutcomeError { class: "unsupported".to_owned(), message });
-            memory.results.entry((component.component.clone(), action.id.clone())).or_insert(outcome);
-        }
-    }
-    memory.results.len() > before
 }
 
 /// What went wrong beside the answers themselves.

@@ -72,6 +72,7 @@ impl Owners {
         }
         self.cluster.watches.forget(&owner.uid);
         self.answers.forget(&owner.uid);
+        self.acts.forget(&owner.uid);
         match self.cluster.inventories.read(&owner).await {
             Ok(inventory) if inventory.resource_version.is_some() => self.remove_children(&kind, inventory).await,
             Ok(_) => {}

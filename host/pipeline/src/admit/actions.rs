@@ -8,11 +8,11 @@ use banhbaoring_contract::reference::ObjectRef;
 use serde::de::DeserializeOwned;
 
 use super::asker::Asker;
-use super::needs::{Unresolved, resolve};
+use super::needs::{Unresolved, resolve, whose_is};
 use super::refusal::{Findings, Reason, shown};
 use super::resources::Access;
 use super::syntax::{is_data_key, is_label, is_pointer, is_subdomain};
-use super::{PermittedAction, http, pods};
+use super::{ActionScope, PermittedAction, PermittedRequest, Whose, http, pods};
 use crate::contract::{Action, Json, ObjectReference};
 use crate::kinds::KindInfo;
 
@@ -33,50 +33,55 @@ pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, actions: &[Actio
         if action.id.is_empty() || action.id.len() > 253 || !ids.insert(action.id.as_str()) {
             findings.add(Reason::ActionInvalid, None, format!("the action {} has no id of its own", shown(&action.id)));
         }
-        let unsupported = one(asker, findings, action);
-        permitted.push(PermittedAction { action: action.clone(), unsupported });
+        if let Some(scope) = scope(asker, findings, action) {
+            permitted.push(PermittedAction { action: action.clone(), scope });
+        }
     }
     permitted
 }
 
-/// Says why the action cannot be run, where that is an answer and no fault.
-fn one(asker: &Asker<'_>, findings: &mut Findings, action: &Action) -> Option<String> {
-    match action.kind.as_str() {
+/// Absent where something was found against it.
+fn scope(asker: &Asker<'_>, findings: &mut Findings, action: &Action) -> Option<ActionScope> {
+    Some(match action.kind.as_str() {
         action::Http::KIND => {
             let spec: action::Http = parsed(findings, action)?;
-            request(asker, findings, action, &spec);
+            ActionScope::Http(Box::new(request(asker, findings, action, spec)))
         }
         action::Run::KIND => {
             let spec: action::Run = parsed(findings, action)?;
             run(asker, findings, action, &spec);
+            ActionScope::Unsupported("this version of the host does not run Jobs".to_owned())
         }
         action::Patch::KIND => {
             let spec: action::Patch = parsed(findings, action)?;
             let (reference, kind) = target(asker, findings, action, &spec.target)?;
-            access(asker, findings, &reference, &kind, &["get", "patch"]);
             patch(findings, action, &spec, &reference);
+            let whose = access(asker, findings, &reference, &kind, &["get", "patch"]);
+            ActionScope::Patch(reference, spec, whose)
         }
         action::Adopt::KIND => {
             let spec: action::Adopt = parsed(findings, action)?;
             let (reference, kind) = target(asker, findings, action, &spec.target)?;
-            access(asker, findings, &reference, &kind, &["get", "patch"]);
+            let whose = access(asker, findings, &reference, &kind, &["get", "patch"]);
+            ActionScope::Adopt(reference, spec, whose)
         }
         action::Delete::KIND => {
             let spec: action::Delete = parsed(findings, action)?;
             let (reference, kind) = target(asker, findings, action, &spec.target)?;
-            access(asker, findings, &reference, &kind, &["delete"]);
+            let whose = access(asker, findings, &reference, &kind, &["delete"]);
+            ActionScope::Delete(reference, spec, whose)
         }
         action::RemoveFinalizer::KIND => {
             let spec: action::RemoveFinalizer = parsed(findings, action)?;
             let (reference, kind) = target(asker, findings, action, &spec.target)?;
-            access(asker, findings, &reference, &kind, &["get", "patch"]);
             if spec.finalizer.is_empty() {
                 findings.add(Reason::ActionInvalid, Some(&reference), format!("the action {} names no finalizer", shown(&action.id)));
             }
+            let whose = access(asker, findings, &reference, &kind, &["get", "patch"]);
+            ActionScope::RemoveFinalizer(reference, spec, whose)
         }
-        other => return Some(format!("this host knows no action of the kind {}", shown(other))),
-    }
-    None
+        other => ActionScope::Unsupported(format!("this host knows no action of the kind {}", shown(other))),
+    })
 }
 
 fn parsed<T: DeserializeOwned + ActionSpec>(findings: &mut Findings, action: &Action) -> Option<T> {
@@ -109,9 +114,10 @@ fn target(asker: &Asker<'_>, findings: &mut Findings, action: &Action, named: &O
     }
 }
 
-fn access(asker: &Asker<'_>, findings: &mut Findings, reference: &ObjectReference, kind: &KindInfo, verbs: &[&str]) {
+fn access(asker: &Asker<'_>, findings: &mut Findings, reference: &ObjectReference, kind: &KindInfo, verbs: &[&str]) -> Whose {
     let relation = asker.relation_to(reference);
     asker.access(findings, &Access { reference, kind, verbs, relation });
+    whose_is(asker, reference, kind, verbs, relation)
 }
 
 fn patch(findings: &mut Findings, action: &Action, spec: &action::Patch, reference: &ObjectReference) {
@@ -161,9 +167,10 @@ fn run(asker: &Asker<'_>, findings: &mut Findings, action: &Action, spec: &actio
     pods::check_template(asker, findings, &reference, &template);
 }
 
-fn request(asker: &Asker<'_>, findings: &mut Findings, action: &Action, spec: &action::Http) {
+fn request(asker: &Asker<'_>, findings: &mut Findings, action: &Action, spec: action::Http) -> PermittedRequest {
     let who = format!("the action {}", shown(&action.id));
     http::check(asker, findings, &spec.endpoint, spec.method, &who);
+    http::captures(findings, &spec.endpoint, &spec.capture, &who);
     let kind = KindInfo { plural: "secrets".to_owned(), namespaced: true };
     for capture in &spec.capture {
         if !is_subdomain(&capture.secret) || !is_data_key(&capture.key) || !is_pointer(&capture.pointer) {
@@ -179,4 +186,5 @@ fn request(asker: &Asker<'_>, findings: &mut Findings, action: &Action, spec: &a
         let access = Access { reference: &reference, kind: &kind, verbs: &["get", "create", "patch"], relation: Relation::Owned };
         asker.access(findings, &access);
     }
+    PermittedRequest { endpoint: spec.endpoint, method: spec.method, body: spec.body, capture: spec.capture }
 }

@@ -82,6 +82,8 @@ pub(super) struct Asker<'a> {
     pub(super) kinds: &'a KindTable,
     /// What the owner's components have, this answer included.
     pub(super) own: &'a Own,
+    /// What they have for sure.
+    pub(super) recorded: &'a Own,
     /// What this answer makes.
     pub(super) answer: &'a Own,
     pub(super) spec: &'a SpecNames,
@@ -120,10 +122,37 @@ impl Asker<'_> {
     /// Whose object that is, seen from the owner.
     pub(super) fn relation_to(&self, reference: &ObjectReference) -> Relation {
         let namespace = reference.namespace.as_deref();
-        if self.own.has(reference.group(), &reference.kind, namespace, &reference.name) || self.is_owner(reference) {
+        if self.own.has(reference.group(), &reference.kind, namespace, &reference.name)
+            || self.is_owner(reference)
+            || self.stateful_set_of(reference).is_some()
+        {
             return Relation::Owned;
         }
         if self.is_named(reference) { Relation::Referenced } else { Relation::Any }
+    }
+
+    /// The owner's StatefulSet whose pod, or the claim of whose pod, has such a name. Whether it is one is seen when it is looked at.
+    pub(super) fn stateful_set_of(&self, reference: &ObjectReference) -> Option<ObjectReference> {
+        let is_claim = match (reference.group(), reference.kind.as_str()) {
+            ("", "Pod") => false,
+            ("", "PersistentVolumeClaim") => true,
+            _ => return None,
+        };
+        let (of, ordinal) = reference.name.rsplit_once('-')?;
+        if ordinal.is_empty() || !ordinal.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let namespace = reference.namespace.as_deref();
+        let fits = |name: &&str| {
+            of.strip_suffix(name).is_some_and(|rest| if is_claim { rest.len() > 1 && rest.ends_with('-') } else { rest.is_empty() })
+        };
+        let name = self.recorded.named("apps", "StatefulSet", namespace).filter(fits).max_by_key(|name| name.len())?;
+        Some(ObjectReference {
+            api_version: "apps/v1".to_owned(),
+            kind: "StatefulSet".to_owned(),
+            namespace: reference.namespace.clone(),
+            name: name.to_owned(),
+        })
     }
 
     /// Whether the spec or an input names the object.

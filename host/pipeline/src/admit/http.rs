@@ -1,9 +1,28 @@
 //! HTTP of needs and actions: where it may go, with which method and path, and which credentials the host may put in.
 
-use banhbaoring_contract::http::{Credential, Destination, Endpoint, Injection, InjectionSource, Method, TrustRoot};
+use banhbaoring_contract::http::{Capture, Credential, Destination, Endpoint, Injection, InjectionSource, Method, Scheme, TrustRoot};
 
 use super::asker::Asker;
 use super::refusal::{Findings, Reason, flow, shown};
+use super::syntax::{is_pointer, is_subdomain};
+
+/// Headers, query parameters, injections and exposed pointers of one request.
+const PARTS: usize = 64;
+/// Headers that say how a message is carried: they are the host's.
+const CARRIAGE: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// Checks a request and, if it logs in first, its login.
 pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, endpoint: &Endpoint, method: Method, who: &str) {
@@ -22,10 +41,72 @@ pub(super) fn check(asker: &Asker<'_>, findings: &mut Findings, endpoint: &Endpo
             injections(asker, findings, &login.inject, who);
         }
     }
+    form(findings, endpoint, who);
+}
+
+/// What holds whatever is granted.
+fn form(findings: &mut Findings, endpoint: &Endpoint, who: &str) {
+    let mut expect = |holds: bool, what: &str| {
+        if !holds {
+            findings.add(Reason::HttpNotGranted, None, format!("{who}: {what}"));
+        }
+    };
     let bounded = |text: &str| text.len() <= 8192 && !text.chars().any(|c| matches!(c, '\r' | '\n' | '\0'));
-    if endpoint.headers.len() > 64 || !endpoint.headers.iter().all(|(name, value)| bounded(name) && bounded(value)) {
-        findings.add(Reason::HttpNotGranted, None, format!("{who}: headers are malformed or too many"));
+    let login = match &endpoint.credential {
+        Some(Credential::Login(login)) => Some(login.as_ref()),
+        _ => None,
+    };
+    let injections = || endpoint.inject.iter().chain(login.into_iter().flat_map(|login| &login.inject));
+    let header_of = |injection: &Injection| injection.pointer.strip_prefix("/headers/").map(ToOwned::to_owned);
+    let mut headers: Vec<String> = endpoint.headers.keys().cloned().chain(injections().filter_map(header_of)).collect();
+    headers.extend(match &endpoint.credential {
+        Some(Credential::Secret(credential)) => Some(credential.header.clone()),
+        Some(Credential::Login(login)) => Some(login.header.clone()),
+        None => None,
+    });
+    expect(headers.len() <= PARTS && headers.iter().all(|name| is_header(name)), "expected names of headers that are a request's own");
+    expect(endpoint.headers.values().all(|value| bounded(value)), "headers are malformed or too long");
+    expect(
+        endpoint.query.len() <= PARTS && endpoint.query.iter().all(|(name, value)| bounded(name) && bounded(value)),
+        "query parameters are malformed or too many",
+    );
+    let placed = |injection: &Injection| {
+        bounded(&injection.prefix) && is_pointer(&injection.pointer) && {
+            let rest = injection.pointer.strip_prefix("/headers/").or_else(|| injection.pointer.strip_prefix("/body/"));
+            rest.is_some_and(|rest| !rest.is_empty())
+        }
+    };
+    expect(injections().count() <= PARTS && injections().all(placed), "expected injections at `/headers/NAME` or below `/body/`");
+    expect(
+        endpoint.expose.len() <= PARTS && endpoint.expose.iter().all(|pointer| is_pointer(pointer)),
+        "expected `expose` to be a few JSON pointers",
+    );
+    let server_name = endpoint.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    expect(server_name.is_none_or(is_subdomain), "expected tls.serverName to be a DNS name");
+    match &endpoint.destination {
+        Destination::Service(to) => expect(to.hostname.as_deref().is_none_or(is_subdomain), "expected `hostname` to be a DNS label"),
+        Destination::Host(to) => {
+            expect(is_subdomain(&to.host) && to.host.contains('.'), "expected `host` to be a whole DNS name");
+            let open = endpoint.scheme == Scheme::Http && (endpoint.credential.is_some() || !endpoint.inject.is_empty());
+            expect(!open, "credentials leave the cluster over https alone");
+        }
     }
+}
+
+/// What is captured is never also shown.
+pub(super) fn captures(findings: &mut Findings, endpoint: &Endpoint, captures: &[Capture], who: &str) {
+    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    for capture in captures {
+        if let Some(shows) = endpoint.expose.iter().find(|exposed| within(exposed, &capture.pointer) || within(&capture.pointer, exposed)) {
+            let message = format!("{who}: {} would be captured and shown by {}; expose less", shown(&capture.pointer), shown(shows));
+            findings.add(Reason::HttpNotGranted, None, message);
+        }
+    }
+}
+
+fn is_header(name: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    (1..=128).contains(&name.len()) && name.bytes().all(token) && !CARRIAGE.contains(&name.to_ascii_lowercase().as_str())
 }
 
 fn injections(asker: &Asker<'_>, findings: &mut Findings, injections: &[Injection], who: &str) {

@@ -27,7 +27,10 @@ mod typed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::contract::{Action, ComponentDescriptor, GeneratedSecret, Need, Object, ObjectReference};
+use banhbaoring_contract::action;
+use banhbaoring_contract::http::{Capture, Endpoint, Method};
+
+use crate::contract::{Action, ComponentDescriptor, GeneratedSecret, Json, Need, Object, ObjectReference};
 use crate::observation::Observation;
 use crate::plugins::ActivePlugin;
 use crate::render::{Desired, Outcome, Rendered};
@@ -103,7 +106,7 @@ pub struct PermittedNeed {
 }
 
 /// What exactly a need may ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum NeedScope {
     /// This one object.
     Object(ObjectReference, Whose),
@@ -114,7 +117,9 @@ pub enum NeedScope {
         /// Which of them.
         whose: Whose,
     },
-    /// What its spec says: `http`, `image`, `git`, `job` within their grants.
+    /// This one request.
+    Http(Box<PermittedRequest>),
+    /// What its spec says: `image`, `git`, `job` within their grants.
     Other,
     /// Never asked: answered by the error class `unsupported` with this message.
     Unsupported(String),
@@ -128,6 +133,22 @@ pub enum Whose {
     Any,
     /// Those that the inventory records, by uid, and those of these names.
     Known(BTreeSet<String>),
+    /// What Kubernetes made for this StatefulSet, if the inventory records it: its pods and the claims of their volumes.
+    OfStatefulSet(ObjectReference),
+}
+
+/// An HTTP request that may be sent: its destination, method and path are granted, and so is every Secret that it takes from.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PermittedRequest {
+    /// Where and how.
+    pub endpoint: Endpoint,
+    /// Method.
+    pub method: Method,
+    /// JSON body before injection; null: none.
+    pub body: Json,
+    /// Parts of the answer that go to Secrets unseen.
+    pub capture: Vec<Capture>,
 }
 
 /// An action that may be run.
@@ -136,8 +157,25 @@ pub enum Whose {
 pub struct PermittedAction {
     /// The action.
     pub action: Action,
+    /// What exactly may be done.
+    pub scope: ActionScope,
+}
+
+/// What exactly an action may do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ActionScope {
+    /// Send this one request.
+    Http(Box<PermittedRequest>),
+    /// Own these fields of this object, or give them back.
+    Patch(ObjectReference, action::Patch, Whose),
+    /// Make the owner the controller of this object.
+    Adopt(ObjectReference, action::Adopt, Whose),
+    /// Delete this object.
+    Delete(ObjectReference, action::Delete, Whose),
+    /// Take a finalizer off this object.
+    RemoveFinalizer(ObjectReference, action::RemoveFinalizer, Whose),
     /// Never run: answered by the error class `unsupported` with this message.
-    pub unsupported: Option<String>,
+    Unsupported(String),
 }
 
 /// Why a component's answer was refused.
@@ -212,6 +250,7 @@ impl<'a> Pass<'a> {
             owner: &self.observation.owner,
             kinds: &self.observation.kinds,
             own: &own,
+            recorded: &self.recorded,
             answer: &answer,
             spec: &self.spec,
             slot_secrets: seals()

@@ -12,8 +12,8 @@ use super::asker::Asker;
 use super::refusal::{Findings, Reason, flow, shown};
 use super::resources::{Access, relation_name};
 use super::syntax::{is_camel_case, is_label, is_pointer, is_subdomain};
-use super::{NeedScope, PermittedNeed, Whose, http};
-use crate::contract::{Need, NeedMode, ObjectReference};
+use super::{NeedScope, PermittedNeed, PermittedRequest, Whose, http};
+use crate::contract::{Json, Need, NeedMode, ObjectReference};
 use crate::kinds::KindInfo;
 
 /// Needs per answer.
@@ -68,7 +68,13 @@ fn scope(asker: &Asker<'_>, findings: &mut Findings, need: &Need) -> Option<Need
         need::Http::KIND => {
             let spec = parsed::<need::Http>(findings, need)?;
             http::check(asker, findings, &spec.endpoint, Method::Get, &format!("the need {}", shown(&need.id)));
-            Some(NeedScope::Other)
+            if need.mode == NeedMode::Watch {
+                let message =
+                    format!("the need {} would watch a server over HTTP, which tells nothing by itself; poll it", shown(&need.id));
+                findings.add(Reason::NeedInvalid, None, message);
+            }
+            let request = PermittedRequest { endpoint: spec.endpoint, method: Method::Get, body: Json::Null, capture: Vec::new() };
+            Some(NeedScope::Http(Box::new(request)))
         }
         need::Image::KIND => {
             let spec = parsed::<need::Image>(findings, need)?;
@@ -173,7 +179,7 @@ fn object(asker: &Asker<'_>, findings: &mut Findings, need: &Need, spec: &need::
 }
 
 /// Which grant an object is read under: where it is only as one of the owner's own, it has to be recorded as one.
-fn whose_is(asker: &Asker<'_>, reference: &ObjectReference, kind: &KindInfo, verbs: &[&str], relation: Relation) -> Whose {
+pub(super) fn whose_is(asker: &Asker<'_>, reference: &ObjectReference, kind: &KindInfo, verbs: &[&str], relation: Relation) -> Whose {
     if relation != Relation::Owned || asker.is_owner(reference) {
         return Whose::Any;
     }
@@ -181,7 +187,7 @@ fn whose_is(asker: &Asker<'_>, reference: &ObjectReference, kind: &KindInfo, ver
     match widest {
         Some(Relation::Any) => Whose::Any,
         Some(Relation::Referenced) if asker.is_named(reference) => Whose::Any,
-        _ => Whose::Known(BTreeSet::new()),
+        _ => asker.stateful_set_of(reference).map_or_else(|| Whose::Known(BTreeSet::new()), Whose::OfStatefulSet),
     }
 }
 

@@ -148,7 +148,7 @@ fn what_the_host_does_not_know_is_answered_not_refused() {
     let unserved = need("object", json!({"reference": {"apiVersion": "gateway.example/v1", "kind": "Gateway", "name": "x"}}));
     assert!(matches!(scope(Grants::default(), unserved), NeedScope::Unsupported(_)));
     let permitted = permitted(vec![rendered("server", &plugin("store", Grants::default()), action("telepathy", json!({})))]);
-    assert!(permitted.components[0].actions[0].unsupported.is_some());
+    assert!(matches!(&permitted.components[0].actions[0].scope, ActionScope::Unsupported(_)));
 }
 
 #[test]
