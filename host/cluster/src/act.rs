@@ -8,6 +8,7 @@ use banhbaoring_contract::http::Capture;
 use banhbaoring_pipeline::ActivePlugin;
 use banhbaoring_pipeline::admit::{ActionScope, PermittedAction, PermittedRequest, Whose};
 use banhbaoring_pipeline::contract::{ActionOutcome, Json, ObjectReference, OutcomeError};
+use banhbaoring_pipeline::journal::{LOST, UNSUPPORTED};
 use banhbaoring_pipeline::json::{get, push_token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -59,6 +60,11 @@ impl From<ExchangeError> for Undone {
     }
 }
 
+/// It was done, and what came back is not known.
+fn lost(message: String) -> ActionOutcome {
+    ActionOutcome::Error(OutcomeError { class: LOST.to_owned(), message })
+}
+
 impl Cluster {
     /// Does what an action says. Never fails: what came of it is told.
     pub async fn act(&self, acting: Acting<'_>, action: &PermittedAction) -> ActionOutcome {
@@ -68,7 +74,7 @@ impl Cluster {
             ActionScope::Adopt(reference, spec, whose) => self.act_adopt(acting, reference, &spec.uid, whose).await,
             ActionScope::Delete(reference, spec, whose) => self.act_delete(acting, reference, spec, whose).await,
             ActionScope::RemoveFinalizer(reference, spec, whose) => self.act_remove_finalizer(acting, reference, spec, whose).await,
-            ActionScope::Unsupported(message) => Err(Undone::new("unsupported", message)),
+            ActionScope::Unsupported(message) => Err(Undone::new(UNSUPPORTED, message)),
         };
         match done {
             Ok(()) => ActionOutcome::Ok(json!(action::Done {})),
@@ -90,14 +96,15 @@ impl Cluster {
                 tracing::warn!(%error, "what came of a request is not known");
                 return ActionOutcome::Unknown;
             }
+            Err(error) if error.was_answered() => return lost(error.to_string()),
             Err(error) => return ActionOutcome::Error(error.told()),
         };
         if let Err(Undone(error)) = self.capture(acting, &request.capture, &mut reply).await {
-            return ActionOutcome::Error(error);
+            return lost(error.message);
         }
         match reply.shown(&request.endpoint.expose) {
             Ok(answer) => ActionOutcome::Ok(json!(answer)),
-            Err(error) => ActionOutcome::Error(error.told()),
+            Err(error) => lost(error.to_string()),
         }
     }
 
@@ -129,7 +136,7 @@ impl Cluster {
                 stored = self.store(acting, capture, &value).await;
             }
             stored.map_err(|Undone(error)| {
-                Undone::new("lost", format!("what was answered could not be stored in Secret {}: {}", capture.secret, error.message))
+                Undone::new(LOST, format!("what was answered could not be stored in Secret {}: {}", capture.secret, error.message))
             })?;
         }
         Ok(())

@@ -2,8 +2,8 @@
 //! `banhbaoring-cluster`'s, writing the journal down before is the operator's.
 //!
 //! An action is known by its component and id. It is sent once for as long as it is asked for, and what came of it is told for as long; then it is
-//! forgotten, and whoever asks for it again means it again. Of one component the next is sent when the one before was done. What certainly did not
-//! reach anybody is sent again after a while; what perhaps did is never sent again: that is for the component to find out.
+//! forgotten, and whoever asks for it again means it again. Of one component the next is sent when the one before was done. What certainly was not
+//! done is tried again after a while; what perhaps was is never sent again: that is for the component to find out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,10 @@ use crate::graph::Graph;
 /// Component and id of an action.
 pub type ActionKey = (String, String);
 
-/// Class of what did not reach anybody.
-pub const UNAVAILABLE: &str = "unavailable";
+/// Class of an error after something was done: what came back could not be told or kept.
+pub const LOST: &str = "lost";
+/// Class of what will not be done however often it is asked for.
+pub const UNSUPPORTED: &str = "unsupported";
 /// Longest wait between two attempts, in seconds.
 const LONGEST_WAIT: i64 = 300;
 /// Bytes of what a component may be told of one action: it is stored in the inventory.
@@ -68,7 +70,7 @@ pub fn record(journal: &mut [JournalEntry], (component, id): &ActionKey, outcome
             let text = value.to_string();
             if text.len() > MAX_VALUE {
                 let message = format!("it was done, but more than {MAX_VALUE} bytes would be told of it; expose less");
-                error("invalid", message)
+                error(LOST, message)
             } else {
                 JournalOutcome { result: JournalResult::Ok, value: Some(text), ..JournalOutcome::default() }
             }
@@ -100,7 +102,7 @@ pub fn next<'p>(permitted: &'p Permitted, journal: &[JournalEntry], now: i64) ->
                 Some((_, Some(JournalOutcome { result: JournalResult::Ok, .. }))) => continue,
                 None => next.send.push((component, action)),
                 Some((entry, Some(JournalOutcome { result: JournalResult::Error, class, .. })))
-                    if class.as_deref() == Some(UNAVAILABLE) =>
+                    if !matches!(class.as_deref(), Some(LOST | UNSUPPORTED)) =>
                 {
                     match u32::try_from(due(entry) - now) {
                         Ok(seconds) if seconds > 0 => next.wait = Some(next.wait.map_or(seconds, |wait| wait.min(seconds))),

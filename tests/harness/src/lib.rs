@@ -34,6 +34,8 @@ mod error;
 #[cfg(feature = "servers")]
 pub mod http;
 #[cfg(feature = "servers")]
+pub mod http_server;
+#[cfg(feature = "servers")]
 pub mod kubectl;
 #[cfg(feature = "servers")]
 pub mod moto;

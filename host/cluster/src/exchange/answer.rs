@@ -29,7 +29,7 @@ impl Reply {
         let mut body = Vec::new();
         if reads {
             let too_large =
-                || ExchangeError::Invalid(format!("{name}: answered {status} with more than {MAX_BODY} bytes; nothing of it is read"));
+                || ExchangeError::Unusable(format!("{name}: answered {status} with more than {MAX_BODY} bytes; nothing of it is read"));
             while let Some(chunk) = response.chunk().await.map_err(|error| ExchangeError::of(&error, name))? {
                 if body.len() + chunk.len() > MAX_BODY {
                     return Err(too_large());
@@ -75,7 +75,7 @@ impl Reply {
             if self.repeats(value) {
                 let message =
                     format!("the answer (status {}) repeats at {pointer} what is kept from plugins; it is not shown", self.status);
-                return Err(ExchangeError::Refused(message));
+                return Err(ExchangeError::Unusable(message));
             }
             exposed.insert(pointer.clone(), value.clone());
         }

@@ -57,7 +57,7 @@ impl Cluster {
         let (selector, port) = selection(&service, to)?;
         let publishes_unready = service.pointer("/spec/publishNotReadyAddresses").and_then(Value::as_bool) == Some(true);
         let collection = Collection::find(&self.clients, &self.discovery, account, ("v1", "Pod"), Some(namespace)).await?;
-        let (mut addresses, mut why_not) = (BTreeSet::new(), None);
+        let (mut addresses, mut why_not, mut is_coming) = (BTreeSet::new(), None, false);
         let (mut from, mut looked_at) = (None, 0);
         loop {
             let page = collection.page(&selector, from.as_deref()).await?;
@@ -67,10 +67,11 @@ impl Cluster {
                     continue;
                 }
                 match self.address(asking, &own, pod, &port).await? {
-                    Ok(address) => {
+                    Candidate::Address(address) => {
                         addresses.insert(address);
                     }
-                    Err(why) => why_not = Some(why),
+                    Candidate::Coming => is_coming = true,
+                    Candidate::Refused(why) => why_not = Some(why),
                 }
             }
             from = page.next;
@@ -85,43 +86,37 @@ impl Cluster {
         };
         if addresses.is_empty() {
             return Err(match why_not {
-                Some(why) => ExchangeError::Refused(format!("{name}: {why}")),
-                None => ExchangeError::Unreachable(format!("{name}: no pod of it can be asked yet")),
+                Some(why) if !is_coming => ExchangeError::Refused(format!("{name}: {why}")),
+                _ => ExchangeError::Unreachable(format!("{name}: no pod of it can be asked yet")),
             });
         }
         Ok(Resolved { name, port, addresses: addresses.into_iter().take(MAX_ADDRESSES).collect() })
     }
 
-    /// The address of a pod that is this owner's, or why it is not asked.
-    async fn address(
-        &self,
-        asking: Asking<'_>,
-        own: &BTreeSet<&str>,
-        pod: &Value,
-        port: &TargetPort,
-    ) -> Result<Result<SocketAddr, String>, ExchangeError> {
+    /// The address of a pod, if it is this owner's.
+    async fn address(&self, asking: Asking<'_>, own: &BTreeSet<&str>, pod: &Value, port: &TargetPort) -> Result<Candidate, ExchangeError> {
         let name = text(pod, "/metadata/name");
         if pod.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true) {
-            return Ok(Err(format!("the pod {name} has its node's network")));
+            return Ok(Candidate::Refused(format!("the pod {name} has its node's network")));
         }
         if !self.is_own(asking, own, pod).await? {
-            return Ok(Err(format!("the pod {name} was not made by this owner's components")));
+            return Ok(Candidate::Refused(format!("the pod {name} was not made by this owner's components")));
         }
         let Some(address) = pod.pointer("/status/podIP").and_then(Value::as_str).and_then(|text| text.parse::<IpAddr>().ok()) else {
-            return Ok(Err(format!("the pod {name} has no address yet")));
+            return Ok(Candidate::Coming);
         };
         let of_node = pod.pointer("/status/hostIPs").and_then(Value::as_array).into_iter().flatten();
         let of_node = of_node.filter_map(|address| address.get("ip")).chain(pod.pointer("/status/hostIP"));
         if of_node.filter_map(Value::as_str).filter_map(|text| text.parse::<IpAddr>().ok()).any(|node| node == address) {
-            return Ok(Err(format!("the pod {name} has its node's address")));
+            return Ok(Candidate::Refused(format!("the pod {name} has its node's address")));
         }
         if let Some(what) = inside(address) {
-            return Ok(Err(format!("the pod {name} has {what}")));
+            return Ok(Candidate::Refused(format!("the pod {name} has {what}")));
         }
         let Some(port) = port.of(pod) else {
-            return Ok(Err(format!("the pod {name} has no port {port:?}")));
+            return Ok(Candidate::Refused(format!("the pod {name} has no port {port:?}")));
         };
-        Ok(Ok(SocketAddr::new(address, port)))
+        Ok(Candidate::Address(SocketAddr::new(address, port)))
     }
 
     /// Whether the inventory records the pod or what controls it.
@@ -179,6 +174,15 @@ fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
 fn controller(object: &Value) -> Option<&Value> {
     let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array)?;
     owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
+}
+
+/// A pod that a Service selects.
+enum Candidate {
+    Address(SocketAddr),
+    /// It has no address yet.
+    Coming,
+    /// It is not asked, and why.
+    Refused(String),
 }
 
 /// How a Service's port is called at its pods.

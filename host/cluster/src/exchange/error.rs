@@ -3,7 +3,6 @@
 use std::error::Error as _;
 
 use banhbaoring_pipeline::contract::OutcomeError;
-use banhbaoring_pipeline::journal::UNAVAILABLE;
 
 use crate::request::ApiError;
 
@@ -25,6 +24,9 @@ pub(crate) enum ExchangeError {
     /// The connection broke after something may have been sent.
     #[error("{0}")]
     Broken(String),
+    /// It was answered, but the answer cannot be told.
+    #[error("{0}")]
+    Unusable(String),
     /// This replica may no longer send.
     #[error("{0}")]
     Fenced(String),
@@ -50,13 +52,18 @@ impl ExchangeError {
         matches!(self, Self::Broken(_))
     }
 
+    /// Whether the request was answered.
+    pub(crate) fn was_answered(&self) -> bool {
+        matches!(self, Self::Unusable(_))
+    }
+
     /// As a plugin is told.
     pub(crate) fn told(&self) -> OutcomeError {
         let class = match self {
             Self::Refused(_) => "not-permitted",
             Self::Missing(_) => "not-found",
-            Self::Invalid(_) => "invalid",
-            Self::Unreachable(_) | Self::Broken(_) | Self::Fenced(_) => UNAVAILABLE,
+            Self::Invalid(_) | Self::Unusable(_) => "invalid",
+            Self::Unreachable(_) | Self::Broken(_) | Self::Fenced(_) => "unavailable",
             Self::Api(error) => error.class(),
         };
         OutcomeError { class: class.to_owned(), message: self.to_string() }

@@ -6,9 +6,9 @@ use banhbaoring_pipeline::contract::{Action, ActionOutcome};
 use serde_json::{Value, json};
 
 use crate::support::asks::{Asks, admitted};
-use crate::support::http_server::{HttpServer, Told};
 use crate::support::store::{Store, endpoint};
 use crate::support::{COMPONENT, outcomes};
+use banhbaoring_testing::http_server::{HttpServer, Told};
 
 async fn act(store: &Store, kind: &str, spec: Value) -> ActionOutcome {
     act_through(store, kind, spec, &|| Ok(())).await
@@ -39,7 +39,7 @@ fn put(path: &str, more: Value) -> Value {
 
 #[tokio::test]
 async fn a_request_is_sent_once_and_its_status_is_told_whatever_it_is() {
-    let server = HttpServer::start(|asked| Told::Json(if asked.target == "/v1/down" { 503 } else { 200 }, json!({"a": 1}))).await;
+    let server = HttpServer::start(|asked| Told::Json(if asked.target == "/v1/down" { 503 } else { 200 }, json!({"a": 1}))).await.unwrap();
     let store = Store::new(server.address.port()).await;
     assert_eq!(
         act(&store, "http", put("/v1/x", json!({"expose": ["/a"]}))).await,
@@ -53,7 +53,7 @@ async fn a_request_is_sent_once_and_its_status_is_told_whatever_it_is() {
 
 #[tokio::test]
 async fn what_may_have_been_received_is_unknown_and_what_was_not_is_an_error() {
-    let server = HttpServer::start(|_| Told::Hangup).await;
+    let server = HttpServer::start(|_| Told::Hangup).await.unwrap();
     let store = Store::new(server.address.port()).await;
     assert_eq!(act(&store, "http", put("/v1/x", json!({}))).await, ActionOutcome::Unknown);
     assert_eq!(server.asked().len(), 1, "it was not repeated");
@@ -66,7 +66,7 @@ async fn what_may_have_been_received_is_unknown_and_what_was_not_is_an_error() {
 
 #[tokio::test]
 async fn what_is_captured_goes_into_a_secret_of_the_owners_and_nowhere_else() {
-    let server = HttpServer::start(|_| Told::Json(200, json!({"keys": ["the only key"], "root_token": "s.root", "n": 5}))).await;
+    let server = HttpServer::start(|_| Told::Json(200, json!({"keys": ["the only key"], "root_token": "s.root", "n": 5}))).await.unwrap();
     let mut store = Store::new(server.address.port()).await;
     let capture = |key: &str, secret: &str| {
         let mut spec = put("/v1/init", json!({"expose": ["/n"]}));

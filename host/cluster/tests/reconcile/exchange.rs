@@ -7,8 +7,8 @@ use banhbaoring_testing::pki::Authority;
 use serde_json::{Value, json};
 
 use crate::support::asks::{Asks, admitted};
-use crate::support::http_server::{HttpServer, Told, own_address};
 use crate::support::store::{Store, endpoint};
+use banhbaoring_testing::http_server::{HttpServer, Told, own_address};
 
 async fn ask(store: &Store, endpoint: Value) -> AnswerOutcome {
     let need = Need {
@@ -37,7 +37,7 @@ fn refused(outcome: &AnswerOutcome) -> (&str, &str) {
 }
 
 async fn fine() -> HttpServer {
-    HttpServer::start(|_| Told::Json(200, json!({"sealed": false, "version": "2.4.0", "nested": {"a": [1]}}))).await
+    HttpServer::start(|_| Told::Json(200, json!({"sealed": false, "version": "2.4.0", "nested": {"a": [1]}}))).await.unwrap()
 }
 
 #[tokio::test]
@@ -62,11 +62,11 @@ async fn an_owned_pod_is_asked_and_only_what_was_exposed_comes_back() {
 async fn a_pod_that_is_not_ready_is_asked_only_where_its_service_publishes_it() {
     let server = fine().await;
     let store = Store::new(server.address.port()).await;
-    store.place("store-0", own_address(), false).await;
+    store.place("store-0", own_address().unwrap(), false).await;
     assert_eq!(told(&ask(&store, endpoint("/v1/x", json!({}))).await)["status"], 200);
     let ready = json!({"destination": {"service": {"name": "ready", "port": 80}}});
     assert_eq!(refused(&ask(&store, endpoint("/v1/x", ready.clone())).await).0, "unavailable");
-    store.place("store-0", own_address(), true).await;
+    store.place("store-0", own_address().unwrap(), true).await;
     assert_eq!(told(&ask(&store, endpoint("/v1/x", ready)).await)["status"], 200);
 }
 
@@ -91,11 +91,11 @@ async fn nothing_but_the_owners_own_pods_is_reached() {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "store"}}, "spec": spec}).to_string()
     };
     store.fixture.kubectl.apply(&pod("foreign", false)).await.unwrap();
-    store.place("foreign", own_address(), true).await;
+    store.place("foreign", own_address().unwrap(), true).await;
     assert_eq!(refused(&ask(&store, endpoint("/v1/x", json!({}))).await).0, "not-permitted");
     // The owner's own, but with its node's network.
     store.fixture.kubectl.apply(&pod("own", true)).await.unwrap();
-    store.place("own", own_address(), true).await;
+    store.place("own", own_address().unwrap(), true).await;
     let uid = store.fixture.get("pod", "own").await["metadata"]["uid"].as_str().unwrap().to_owned();
     let mut entry = store.inventory.children[0].clone();
     (entry.uid, entry.name, entry.kind, entry.api_version) = (Some(uid), "own".into(), "Pod".into(), "v1".into());
@@ -104,7 +104,7 @@ async fn nothing_but_the_owners_own_pods_is_reached() {
     let outcome = ask(&store, endpoint("/v1/x", json!({}))).await;
     assert_eq!(refused(&outcome).0, "not-permitted", "{outcome:?}");
     // A Service that was put in the place of the recorded one.
-    store.place("store-0", own_address(), true).await;
+    store.place("store-0", own_address().unwrap(), true).await;
     store.fixture.kubectl.run(&["delete", "pod", "own", "--now"]).await.unwrap();
     assert_eq!(told(&ask(&store, endpoint("/v1/x", json!({}))).await)["status"], 200);
     for entry in store.inventory.children.iter_mut().filter(|entry| entry.name == "store" && entry.kind == "Service") {
@@ -120,7 +120,7 @@ async fn a_granted_host_outside_is_reached_and_one_that_is_this_machine_is_not()
     let server = fine().await;
     let store = Store::new(1).await;
     let to = |host: String| json!({"destination": {"host": {"host": host, "port": server.address.port()}}, "scheme": "http", "path": "/x"});
-    assert_eq!(told(&ask(&store, to(own_address().to_string())).await)["status"], 200);
+    assert_eq!(told(&ask(&store, to(own_address().unwrap().to_string())).await)["status"], 200);
     let outcome = ask(&store, to("127.0.0.1".to_owned())).await;
     assert!(matches!(refused(&outcome), ("not-permitted", message) if message.contains("API server's address")), "{outcome:?}");
 }
@@ -132,7 +132,8 @@ async fn a_redirect_is_an_answer_and_not_a_way() {
     let server = HttpServer::start(move |_| {
         Told::Raw(format!("HTTP/1.1 307 Elsewhere\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"))
     })
-    .await;
+    .await
+    .unwrap();
     let store = Store::new(server.address.port()).await;
     assert_eq!(told(&ask(&store, endpoint("/v1/x", json!({"expose": ["/sealed"]}))).await), &json!({"status": 307, "exposed": {}}));
     assert_eq!(other.asked(), []);
@@ -140,7 +141,7 @@ async fn a_redirect_is_an_answer_and_not_a_way() {
 
 #[tokio::test]
 async fn what_is_put_in_arrives_and_never_comes_back() {
-    let server = HttpServer::start(|asked| Told::Json(200, json!({"echo": asked.headers.get("x-token"), "ok": true}))).await;
+    let server = HttpServer::start(|asked| Told::Json(200, json!({"echo": asked.headers.get("x-token"), "ok": true}))).await.unwrap();
     let store = Store::new(server.address.port()).await;
     store.access("hunter22").await;
     let secret = json!({"secret": {"secret": "access", "key": "password"}});
@@ -155,7 +156,7 @@ async fn what_is_put_in_arrives_and_never_comes_back() {
     assert_eq!((asked[0].headers["x-token"].as_str(), asked[0].headers["x-other"].as_str()), ("hunter22", "Bearer hunter22"));
     let outcome = ask(&store, with(json!({"expose": ["/echo"]}))).await;
     let (class, message) = refused(&outcome);
-    assert!(class == "not-permitted" && !message.contains("hunter22"), "{message}");
+    assert!(class == "invalid" && !message.contains("hunter22"), "{message}");
 }
 
 #[tokio::test]
@@ -169,7 +170,8 @@ async fn a_login_is_made_once_kept_for_its_lease_and_made_anew_when_it_no_longer
         (_, Some("s.token")) => Told::Json(200, json!({"ok": true})),
         _ => Told::Json(401, json!({})),
     })
-    .await;
+    .await
+    .unwrap();
     let store = Store::new(server.address.port()).await;
     store.access("hunter22").await;
     let login = json!({"path": "/v1/login", "method": "POST", "body": {}, "tokenPointer": "/auth/client_token", "leasePointer": "/auth/lease_duration",
@@ -212,7 +214,7 @@ async fn a_token_is_for_one_audience_and_never_one_that_the_api_server_takes() {
 async fn a_server_is_judged_by_its_certificate_under_the_name_that_is_asked_for() {
     let (right, wrong) = (Authority::new("right").unwrap(), Authority::new("wrong").unwrap());
     let identity = right.server("store", &["store.internal"]).unwrap();
-    let server = HttpServer::start_tls(&identity.certificate, &identity.key, |_| Told::Json(200, json!({}))).await;
+    let server = HttpServer::start_tls(&identity.certificate, &identity.key, |_| Told::Json(200, json!({}))).await.unwrap();
     let store = Store::new(server.address.port()).await;
     for (name, authority) in [("right", &right), ("wrong", &wrong)] {
         let manifest =
@@ -242,7 +244,8 @@ async fn an_answer_is_bounded_and_one_that_is_not_json_shows_nothing() {
         "/v1/wide" => Told::Json(200, json!({"a": "y".repeat(500_000)})),
         _ => Told::Hangup,
     })
-    .await;
+    .await
+    .unwrap();
     let store = Store::new(server.address.port()).await;
     let with = |path: &str| endpoint(path, json!({"expose": ["/a"]}));
     assert_eq!(refused(&ask(&store, with("/v1/big")).await).0, "invalid");

@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub, reason = "every test binary is a crate of its own and uses its own part")]
 
 pub mod asks;
-pub mod http_server;
 pub mod store;
 
 use std::collections::BTreeSet;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use banhbaoring_api::inventory::InventorySpec;
 use banhbaoring_pipeline::ActivePlugin;
+use banhbaoring_testing::http_server::own_address;
 use banhbaoring_testing::wait;
 use serde_json::{Value, json};
 
 use super::asks::plugin;
-use super::http_server::own_address;
 use super::{Fixture, outcomes};
 
 /// The owner's store.
@@ -42,7 +42,7 @@ impl Store {
         let inventory = fixture.inventory().await.spec;
         let grants = json!({
             "http": [{"service": "owned", "methods": ["GET", "PUT", "POST"], "paths": ["/v1/"]},
-                {"host": own_address().to_string(), "methods": ["GET"], "paths": ["/"]}, {"host": "127.0.0.1", "methods": ["GET"], "paths": ["/"]}],
+                {"host": own_address().unwrap().to_string(), "methods": ["GET"], "paths": ["/"]}, {"host": "127.0.0.1", "methods": ["GET"], "paths": ["/"]}],
             "resources": [{"apiGroups": ["", "apps"], "resources": ["services", "pods", "configmaps", "secrets", "persistentvolumeclaims", "deployments"],
                 "verbs": ["get", "list", "create", "patch", "delete"]}],
             "pods": {"secretRefs": ["own", "access"]},
@@ -53,7 +53,7 @@ impl Store {
             if store.fixture.exists("pod", "store-0").await { Ok(()) } else { Err("there is none") }
         });
         found.await.expect("a controller manager runs");
-        store.place("store-0", own_address(), true).await;
+        store.place("store-0", own_address().unwrap(), true).await;
         store
     }
 

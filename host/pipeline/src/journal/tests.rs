@@ -32,7 +32,7 @@ fn db(id: &str) -> ActionKey {
 }
 
 fn unavailable() -> ActionOutcome {
-    ActionOutcome::Error(OutcomeError { class: UNAVAILABLE.to_owned(), message: "nobody there".to_owned() })
+    ActionOutcome::Error(OutcomeError { class: "unavailable".to_owned(), message: "nobody there".to_owned() })
 }
 
 fn begin(permitted: &Permitted, journal: &mut Vec<JournalEntry>, now: i64) {
@@ -69,7 +69,7 @@ fn what_was_about_to_be_sent_by_somebody_who_is_gone_is_unknown_and_never_sent_a
 }
 
 #[test]
-fn what_reached_nobody_is_sent_again_after_waits_that_grow_and_other_failures_never() {
+fn what_was_not_done_is_tried_again_after_waits_that_grow_and_what_was_or_never_will_be_is_not() {
     let (permitted, _) = asks(&["a"]);
     let (mut journal, mut now, mut waits) = (Vec::new(), 0, Vec::new());
     for _ in 0..12 {
@@ -83,10 +83,12 @@ fn what_reached_nobody_is_sent_again_after_waits_that_grow_and_other_failures_ne
     }
     assert!(waits.is_sorted() && waits[0] == 2 && waits[11] == 300, "{waits:?}");
     begin(&permitted, &mut journal, now);
-    let refused = ActionOutcome::Error(OutcomeError { class: "not-permitted".to_owned(), message: String::new() });
-    record(&mut journal, &db("a"), &refused);
-    assert_eq!(sent(&permitted, &journal, i64::MAX), Vec::<String>::new());
-    assert_eq!(results(&journal)[&db("a")], refused);
+    for class in [LOST, UNSUPPORTED] {
+        let failed = ActionOutcome::Error(OutcomeError { class: class.to_owned(), message: String::new() });
+        record(&mut journal, &db("a"), &failed);
+        assert_eq!(sent(&permitted, &journal, i64::MAX), Vec::<String>::new());
+        assert_eq!(results(&journal)[&db("a")], failed);
+    }
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn a_result_that_is_too_large_or_was_tampered_with_is_not_told_as_done() {
     let mut journal = Vec::new();
     begin(&permitted, &mut journal, 0);
     record(&mut journal, &db("a"), &ActionOutcome::Ok(json!("x".repeat(9000))));
-    assert!(matches!(&results(&journal)[&db("a")], ActionOutcome::Error(error) if error.class == "invalid"));
+    assert!(matches!(&results(&journal)[&db("a")], ActionOutcome::Error(error) if error.class == LOST));
     journal[0].outcome = Some(JournalOutcome { result: JournalResult::Ok, value: Some("{".to_owned()), ..JournalOutcome::default() });
     assert_eq!(results(&journal)[&db("a")], ActionOutcome::Unknown);
 }

@@ -133,7 +133,7 @@ fn manifests(
     let documents = [
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace, "labels": labels}}),
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": format!("banhbaoring:{account}"), "labels": labels},
-            "rules": rules(descriptor, &grants)}),
+            "rules": rules(descriptor, &grants, &account)}),
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": format!("banhbaoring:{account}"), "labels": labels},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": format!("banhbaoring:{account}")},
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]}),
@@ -157,7 +157,7 @@ fn manifests(
 }
 
 /// What the account needs so that the grants can be used: the same resources, its kinds, and what roles that it makes may contain.
-fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
+fn rules(descriptor: &Descriptor, grants: &Grants, account: &str) -> Vec<PolicyRule> {
     let watches = descriptor.kinds.iter().any(|kind| kind.observation == Observation::Watch);
     let mut rules = Vec::new();
     for grant in &grants.resources {
@@ -173,6 +173,7 @@ fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
             rules.push(rule(watched, ["list", "watch"].map(str::to_owned).to_vec()));
         }
     }
+    rules.extend(requests(grants, account));
     // Nobody may make a role with more than they have themselves.
     rules.extend(grants.rbac.iter().cloned());
     for kind in &descriptor.kinds {
@@ -187,6 +188,24 @@ fn rules(descriptor: &Descriptor, grants: &Grants) -> Vec<PolicyRule> {
         rules.push(rule(plural.clone(), &["get", "list", "watch", "patch"]));
         rules.push(rule(format!("{plural}/status"), &["get", "patch"]));
         rules.push(rule(format!("{plural}/finalizers"), &["update"]));
+    }
+    rules
+}
+
+/// What the host reads as the account to find the pods behind an owner's Service, and the tokens that it puts into requests.
+fn requests(grants: &Grants, account: &str) -> Vec<PolicyRule> {
+    let rule = |group: &str, resource: &str, verb: &str, names: &[&str]| PolicyRule {
+        api_groups: vec![group.to_owned()],
+        resources: vec![resource.to_owned()],
+        verbs: vec![verb.to_owned()],
+        resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let mut rules = Vec::new();
+    if grants.http.iter().any(|grant| grant.service.is_some()) {
+        rules.extend([rule("", "services", "get", &[]), rule("", "pods", "list", &[]), rule("apps", "replicasets", "get", &[])]);
+    }
+    if !grants.http.is_empty() && !grants.audiences.is_empty() {
+        rules.push(rule("", "serviceaccounts/token", "create", &[account]));
     }
     rules
 }
@@ -229,6 +248,19 @@ mod tests {
     fn what_may_not_be_read_or_belongs_to_others_is_not_watched() {
         assert!(watched(&grant(&["create"])).is_empty());
         assert!(watched(&ResourceGrant { relation: Relation::Any, ..grant(&["get"]) }).is_empty());
+    }
+
+    #[test]
+    fn what_finds_the_pods_behind_a_service_comes_with_the_grant_to_ask_them() {
+        let grants = |value: Json| serde_json::from_value::<Grants>(value).unwrap();
+        let resources =
+            |grants: &Grants| -> Vec<String> { requests(grants, "plugin-a").into_iter().flat_map(|rule| rule.resources).collect() };
+        let service = json!([{"service": "owned", "methods": ["GET"], "paths": ["/"]}]);
+        let host = json!([{"host": "kms.example.com", "methods": ["GET"], "paths": ["/"]}]);
+        assert_eq!(resources(&grants(json!({ "http": service }))), ["services", "pods", "replicasets"]);
+        assert_eq!(resources(&grants(json!({"http": host, "audiences": ["kms"]}))), ["serviceaccounts/token"]);
+        assert_eq!(requests(&grants(json!({"http": host, "audiences": ["kms"]})), "plugin-a")[0].resource_names, ["plugin-a"]);
+        assert!(resources(&grants(json!({"audiences": ["store"]}))).is_empty(), "tokens in pods are the kubelet's");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! A server on this machine's own address, where a pod would be: it remembers what it was asked and answers as it was told to.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -15,49 +17,74 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
+    /// `PUT`.
     pub method: String,
     /// With its query.
     pub target: String,
+    /// By name in lower case.
     pub headers: BTreeMap<String, String>,
+    /// As JSON; null where it is not.
     pub body: Value,
 }
 
 /// What is answered.
+#[derive(Debug)]
 pub enum Told {
+    /// A status and a body.
     Json(u16, Value),
+    /// The answer as it goes over the line.
     Raw(String),
     /// The connection ends after the request was read.
     Hangup,
+    /// The rest after a while.
+    After(Duration, Box<Told>),
 }
 
+/// A server. It ends with the runtime that started it.
+#[derive(Debug)]
 pub struct HttpServer {
+    /// Where it is.
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl HttpServer {
     /// In plain text.
-    pub async fn start(tell: impl Fn(&Asked) -> Told + Send + Sync + 'static) -> Self {
-        Self::serve(None, tell).await
+    ///
+    /// # Errors
+    /// The machine has no address but loopback, or no port.
+    pub async fn start(tell: impl Fn(&Asked) -> Told + Send + Sync + 'static) -> io::Result<Self> {
+        Self::serve(TcpListener::bind((own_address()?, 0)).await?, None, tell)
+    }
+
+    /// In plain text on that port.
+    ///
+    /// # Errors
+    /// As [`HttpServer::start`], or the port is taken.
+    pub async fn start_on(port: u16, tell: impl Fn(&Asked) -> Told + Send + Sync + 'static) -> io::Result<Self> {
+        Self::serve(TcpListener::bind((own_address()?, port)).await?, None, tell)
     }
 
     /// With a certificate and its key in PEM.
-    pub async fn start_tls(certificate: &str, key: &str, tell: impl Fn(&Asked) -> Told + Send + Sync + 'static) -> Self {
-        banhbaoring_testing::http::install_tls_provider();
-        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).map(|one| one.expect("a certificate")).collect();
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("they fit");
-        Self::serve(Some(TlsAcceptor::from(Arc::new(config))), tell).await
+    ///
+    /// # Errors
+    /// As [`HttpServer::start`], or they do not fit.
+    pub async fn start_tls(certificate: &str, key: &str, tell: impl Fn(&Asked) -> Told + Send + Sync + 'static) -> io::Result<Self> {
+        crate::http::install_tls_provider();
+        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().map_err(io::Error::other)?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(io::Error::other)?;
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(io::Error::other)?;
+        let listener = TcpListener::bind((own_address()?, 0)).await?;
+        Self::serve(listener, Some(TlsAcceptor::from(Arc::new(config))), tell)
     }
 
     /// Everything that it was asked so far.
     pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().expect("nobody panicked").clone()
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn serve(tls: Option<TlsAcceptor>, tell: impl Fn(&Asked) -> Told + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((own_address(), 0)).await.expect("a port");
-        let address = listener.local_addr().expect("its address");
+    fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, tell: impl Fn(&Asked) -> Told + Send + Sync + 'static) -> io::Result<Self> {
+        let address = listener.local_addr()?;
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let (seen, tell) = (asked.clone(), Arc::new(tell));
         tokio::spawn(async move {
@@ -75,15 +102,18 @@ impl HttpServer {
                 });
             }
         });
-        Self { address, asked }
+        Ok(Self { address, asked })
     }
 }
 
 /// An address of this machine that is no loopback. Nothing is sent to find it out.
-pub fn own_address() -> IpAddr {
-    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
-    socket.connect("203.0.113.1:9").expect("a route: this machine needs an address that is no loopback");
-    socket.local_addr().expect("its address").ip()
+///
+/// # Errors
+/// It has none.
+pub fn own_address() -> io::Result<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.connect("203.0.113.1:9")?;
+    Ok(socket.local_addr()?.ip())
 }
 
 async fn one<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, seen: &Mutex<Vec<Asked>>, tell: &(dyn Fn(&Asked) -> Told + Send + Sync)) {
@@ -98,10 +128,14 @@ async fn one<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, seen: &Mutex<Vec<
             break asked;
         }
     };
-    let told = tell(&asked);
-    seen.lock().expect("nobody panicked").push(asked);
+    let mut told = tell(&asked);
+    seen.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+    while let Told::After(wait, then) = told {
+        tokio::time::sleep(wait).await;
+        told = *then;
+    }
     let text = match told {
-        Told::Hangup => return,
+        Told::Hangup | Told::After(..) => return,
         Told::Raw(text) => text,
         Told::Json(status, body) => {
             let body = body.to_string();

@@ -1,0 +1,165 @@
+//! The plugin that tests of side effects ask with: an `Errand` has a StatefulSet behind a Service, and asks that Service to do what its spec lists.
+//! What came of it stands in its status. Nothing that anybody would use lives here.
+
+use std::collections::BTreeMap;
+
+use banhbaoring_sdk::answer::{Answer, Outcome};
+use banhbaoring_sdk::contract::http::{Destination, Endpoint, HttpAnswer, Method, Scheme, ServiceDestination};
+use banhbaoring_sdk::contract::{action, need};
+use banhbaoring_sdk::prelude::*;
+use banhbaoring_sdk::{Action, Need};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+const VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
+const IMAGE: &str = "registry.k8s.io/pause:3.10";
+
+/// The spec of an `Errand`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Port of its pod.
+    pub port: u16,
+    /// Sent in this order, each as `PUT /v1/<id>`.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// Asks `GET /v1/look` every so many seconds.
+    #[serde(default)]
+    pub look: Option<u32>,
+}
+
+/// The component.
+pub struct Errand;
+
+impl Component for Errand {
+    const NAME: &'static str = "errand";
+    type Owner = DynamicObject;
+    type Config = Config;
+
+    fn describe() -> ComponentDescriptor {
+        ComponentDescriptor::at("").kind("errands.tests.banhbaoring.io/Errand")
+    }
+
+    fn reconcile(cx: &Context<Self>) -> Result<Response, Failure> {
+        let config = cx.config();
+        let mut response = objects(cx.name(), cx.namespace(), config.port).into_iter().fold(Response::ready(), |all, one| all.apply(&one));
+        let mut outcomes = BTreeMap::new();
+        for id in &config.ids {
+            let spec = action::Http {
+                endpoint: endpoint(cx.name(), &format!("/v1/{id}")),
+                method: Method::Put,
+                body: Value::Null,
+                capture: vec![],
+            };
+            response = response.action(Action::new(id.clone(), &spec));
+            outcomes.insert(id.clone(), told(cx.outcome::<action::Http>(id)?));
+        }
+        let mut looked = Value::Null;
+        if let Some(seconds) = config.look {
+            response = response.need(Need::poll("look", seconds, &need::Http { endpoint: endpoint(cx.name(), "/v1/look") }));
+            looked = match cx.answer::<need::Http>("look")? {
+                Answer::Known(answer) => json!(seen(&answer)),
+                Answer::Error(error) => json!(error.class),
+                Answer::Unasked | Answer::Pending => Value::Null,
+            };
+        }
+        Ok(response.status(&json!({"outcomes": outcomes, "looked": looked})))
+    }
+}
+
+fn told(outcome: Outcome<HttpAnswer>) -> String {
+    match outcome {
+        Outcome::NotRun => "waiting".to_owned(),
+        Outcome::Done(answer) => seen(&answer),
+        Outcome::Error(error) => error.class,
+        Outcome::Unknown => "unknown".to_owned(),
+    }
+}
+
+/// `200 7`: the status and what the server says.
+fn seen(answer: &HttpAnswer) -> String {
+    format!("{} {}", answer.status, answer.exposed.get("/said").unwrap_or(&Value::Null))
+}
+
+fn endpoint(name: &str, path: &str) -> Endpoint {
+    Endpoint {
+        destination: Destination::Service(ServiceDestination { name: name.to_owned(), namespace: None, port: 80, hostname: None }),
+        scheme: Scheme::Http,
+        path: path.to_owned(),
+        query: BTreeMap::new(),
+        headers: BTreeMap::new(),
+        tls: None,
+        credential: None,
+        inject: vec![],
+        expose: vec!["/said".to_owned()],
+        timeout_seconds: Some(30),
+    }
+}
+
+fn objects(name: &str, namespace: &str, port: u16) -> [Value; 3] {
+    let labels = json!({"app.kubernetes.io/name": "errand", "app.kubernetes.io/instance": name});
+    let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
+    let container = json!({
+        "name": "errand", "image": IMAGE, "ports": [{"name": "api", "containerPort": port}],
+        "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
+    });
+    let pod = json!({
+        "serviceAccountName": name,
+        "automountServiceAccountToken": false,
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 65535, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    });
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": metadata,
+        "spec": {"clusterIP": "None", "publishNotReadyAddresses": true, "selector": labels, "ports": [{"name": "api", "port": 80, "targetPort": "api"}]},
+    });
+    let stateful_set = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata,
+        "spec": {"replicas": 1, "serviceName": name, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    });
+    [json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}), service, stateful_set]
+}
+
+fn definition() -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "errands.errands.tests.banhbaoring.io"},
+        "spec": {
+            "group": "errands.tests.banhbaoring.io",
+            "scope": "Namespaced",
+            "names": {"kind": "Errand", "listKind": "ErrandList", "plural": "errands", "singular": "errand"},
+            "versions": [{
+                "name": "v1alpha1",
+                "served": true,
+                "storage": true,
+                "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {
+                    "type": "object",
+                    "properties": {
+                        "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                    },
+                }},
+            }],
+        },
+    })
+}
+
+export_plugin!(
+    name: "errand",
+    summary: "What tests of side effects ask with",
+    components: [Errand],
+    kinds: [KindSource::watch(&definition())],
+    images: {"errand": IMAGE},
+    permissions: json!({
+        "resources": [
+            {"apiGroups": [""], "resources": ["serviceaccounts", "services"], "verbs": VERBS, "namespaces": ["owner"]},
+            {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": VERBS, "namespaces": ["owner"]},
+        ],
+        "pods": {"serviceAccounts": ["own"], "images": [IMAGE]},
+        "http": [{"service": "owned", "methods": ["GET", "PUT"], "paths": ["/v1/"]}],
+        "kinds": ["errands.tests.banhbaoring.io/Errand"],
+    }),
+);
