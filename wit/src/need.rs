@@ -145,6 +145,9 @@ pub struct Image {
     /// Secrets of type `kubernetes.io/dockerconfigjson` or `kubernetes.io/dockercfg` in the owner's namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pull_secrets: Vec<String>,
+    /// Ask the registry over plain http: loopback alone, unless the host allows it anywhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
 }
 
 impl NeedSpec for Image {

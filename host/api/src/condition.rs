@@ -56,6 +56,8 @@ pub mod owner {
     pub const READY: &str = "Ready";
     /// The last reconcile went through all its steps.
     pub const RECONCILED: &str = "Reconciled";
+    /// The owner's spec asks for being left alone. Absent otherwise.
+    pub const PAUSED: &str = "Paused";
 }
 
 /// Sets `new` in `conditions`, keeping the transition time where the status did not change. Returns whether anything changed.

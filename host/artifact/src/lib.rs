@@ -37,5 +37,6 @@ pub use sign::{KeyFileError, SignError, SigningKey, sign};
 pub use source::{RegistryOptions, RetryPolicy, Source, SourceError, Transport};
 pub use verify::{
     Authority, AuthorityKind, Form, Identity, KeyError, Mode, Rejected, Rejection, Requirement, Verification, VerifiedBy, VerifyError,
+    verify_digest,
 };
 pub use version_range::VersionRange;

@@ -319,6 +319,31 @@ impl FromStr for Reference {
     }
 }
 
+impl Reference {
+    /// From the name of a container image as pods write it: without a scheme, the registry may be left out and is `docker.io` then.
+    /// The rules are those of github.com/distribution/reference.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Malformed`] and the others, as for `oci://`.
+    pub fn from_image(text: &str) -> Result<Self, ReferenceError> {
+        if text.contains("://") {
+            return Err(ReferenceError::Malformed { input: shortened(text), found: "a scheme, which images do not have".to_owned() });
+        }
+        let named = text.split('@').next().unwrap_or_default();
+        let first = named.split('/').next().unwrap_or_default();
+        let has_registry = named.contains('/') && (first.contains(['.', ':']) || first == "localhost");
+        match (has_registry, named.contains('/')) {
+            (true, _) => {
+                // Other names of Docker Hub that people still write.
+                let rest = ["index.docker.io/", "registry-1.docker.io/"].iter().find_map(|other| text.strip_prefix(other));
+                rest.map_or_else(|| text.parse(), |rest| format!("docker.io/{rest}").parse())
+            }
+            (false, true) => format!("docker.io/{text}").parse(),
+            (false, false) => format!("docker.io/library/{text}").parse(),
+        }
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.repository, self.selector)
@@ -328,6 +353,26 @@ impl fmt::Display for Reference {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_is_read_as_pods_read_it() {
+        for (image, full) in [
+            ("redis", "docker.io/library/redis:latest"),
+            ("redis:7", "docker.io/library/redis:7"),
+            ("openbao/openbao:2.4.0", "docker.io/openbao/openbao:2.4.0"),
+            ("index.docker.io/openbao/openbao:2.4.0", "docker.io/openbao/openbao:2.4.0"),
+            ("quay.io/openbao/openbao:2.4.0", "quay.io/openbao/openbao:2.4.0"),
+            ("localhost/a", "localhost/a:latest"),
+            ("10.0.0.1:5000/a/b:1", "10.0.0.1:5000/a/b:1"),
+        ] {
+            assert_eq!(Reference::from_image(image).unwrap().to_string(), full);
+        }
+        let pinned = format!("quay.io/a/b:1@sha256:{}", "0".repeat(64));
+        assert!(matches!(Reference::from_image(&pinned).unwrap().selector, Selector::Digest(_)));
+        for wrong in ["", "oci://quay.io/a:1", "https://quay.io/a", "Quay.io/a", "quay.io/A", "a/../b", "quay.io/a:b:c"] {
+            assert!(Reference::from_image(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_reference_with_port_tag_and_digest_selects_the_digest() {

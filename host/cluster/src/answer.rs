@@ -39,7 +39,7 @@ impl Cluster {
             }
             NeedScope::Http(request) => self.answer_http(plugin, request, inventory).await,
             NeedScope::Unsupported(message) => Err(Unanswerable::new("unsupported", message.clone())),
-            NeedScope::Object(..) | NeedScope::Other => {
+            NeedScope::Object(..) | NeedScope::Image(_) | NeedScope::Other => {
                 let message = format!("this version of the host does not answer needs of the kind {}", need.need.kind);
                 Err(Unanswerable::new("unsupported", message))
             }

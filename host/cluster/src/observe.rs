@@ -11,6 +11,7 @@ use banhbaoring_pipeline::contract::{HostIdentity, ObjectReference};
 use banhbaoring_pipeline::graph::Graph;
 use banhbaoring_pipeline::observation::{Observation, ObservedChild, Owner};
 use futures::StreamExt as _;
+use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::discovery::DiscoveryError;
@@ -157,14 +158,7 @@ impl Cluster {
         let names: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.split('/').next().unwrap_or_default()).collect();
         let mut found = BTreeMap::new();
         for name in names {
-            let reference = ObjectReference {
-                api_version: "v1".to_owned(),
-                kind: "Secret".to_owned(),
-                namespace: Some(namespace.to_owned()),
-                name: name.to_owned(),
-            };
-            let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(account), &reference).await?;
-            if let Some(secret) = endpoint.get(Answer::Whole).await? {
+            if let Some(secret) = self.secret(account, namespace, name).await? {
                 let hashes = material::hashes_of(&secret);
                 let hashes = hashes
                     .into_iter()
@@ -173,5 +167,28 @@ impl Cluster {
             }
         }
         Ok(found)
+    }
+
+    /// Decoded values of a Secret by key, read as the account; `None` where there is none. For the host's own use: no plugin is ever given one.
+    ///
+    /// # Errors
+    /// The account may not read it, or the API server does not answer.
+    pub async fn secret_values(
+        &self,
+        account: &NamespacedName,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ApiError> {
+        Ok(self.secret(account, namespace, name).await?.as_ref().map(material::values_of))
+    }
+
+    async fn secret(&self, account: &NamespacedName, namespace: &str, name: &str) -> Result<Option<Value>, ApiError> {
+        let reference = ObjectReference {
+            api_version: "v1".to_owned(),
+            kind: "Secret".to_owned(),
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        };
+        Endpoint::find(&self.clients, &self.discovery, Some(account), &reference).await?.get(Answer::Whole).await
     }
 }

@@ -6,6 +6,7 @@ pub mod active;
 mod definitions;
 mod fence;
 mod health;
+mod images;
 mod leader;
 mod lifecycle;
 mod metrics;

@@ -19,6 +19,7 @@ use crate::active::ActivePlugins;
 use crate::definitions;
 use crate::fence::Fence;
 use crate::health::{self, Health};
+use crate::images::Images;
 use crate::leader::{Election, LeaderError};
 use crate::lifecycle::{Lifecycle, LifecycleOptions};
 use crate::metrics::Metrics;
@@ -166,6 +167,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         options.cluster_domain.clone(),
         options.concurrency,
         fence,
+        Images { insecure_anywhere: options.allow_insecure_registries },
     ));
     let leading_ends = CancellationToken::new();
     let kinds = tokio::spawn(owners::run(owners, leading_ends.clone()));

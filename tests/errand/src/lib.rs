@@ -20,6 +20,7 @@ const IMAGE: &str = "registry.k8s.io/pause:3.10";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
     /// Port of its pod.
+    #[serde(default = "eighty")]
     pub port: u16,
     /// Sent in this order, each as `PUT /v1/<id>`.
     #[serde(default)]
@@ -27,6 +28,13 @@ pub struct Config {
     /// Asks `GET /v1/look` every so many seconds.
     #[serde(default)]
     pub look: Option<u32>,
+    /// Asks every second what an image is: the spec of the need.
+    #[serde(default)]
+    pub image: Option<Value>,
+}
+
+fn eighty() -> u16 {
+    80
 }
 
 /// The component.
@@ -64,7 +72,18 @@ impl Component for Errand {
                 Answer::Unasked | Answer::Pending => Value::Null,
             };
         }
-        Ok(response.status(&json!({"outcomes": outcomes, "looked": looked})))
+        let mut image = Value::Null;
+        if let Some(wanted) = &config.image {
+            let spec: need::Image =
+                serde_json::from_value(wanted.clone()).map_err(|error| Failure::invalid("spec.image", error.to_string()))?;
+            response = response.need(Need::poll("image", 1, &spec));
+            image = match cx.answer::<need::Image>("image")? {
+                Answer::Known(view) => json!(format!("{} {}", view.digest, view.signer.unwrap_or_default())),
+                Answer::Error(error) => json!(format!("{} {}", error.class, error.message)),
+                Answer::Unasked | Answer::Pending => Value::Null,
+            };
+        }
+        Ok(response.status(&json!({"outcomes": outcomes, "looked": looked, "image": image})))
     }
 }
 

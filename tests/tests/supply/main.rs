@@ -13,6 +13,7 @@
 
 mod accepted;
 mod case;
+mod images;
 mod policies;
 mod proxy;
 mod refused;

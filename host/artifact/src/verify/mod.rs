@@ -311,6 +311,15 @@ impl<'r> Open<'r> {
     }
 }
 
+/// Checks the signatures of anything in a registry by its digest, an image or an index of images as well as a component. What the digest stands for
+/// is not read.
+///
+/// # Errors
+/// As [`crate::Artifact::verify`].
+pub async fn verify_digest(source: &Source, digest: &Digest, requirement: &Requirement) -> Result<Verification, VerifyError> {
+    Ok(verify(source, digest, std::slice::from_ref(requirement)).await?.0)
+}
+
 /// Checks all requirements. Version 3 bundles are read first; the `.sig` tag only if they do not suffice.
 ///
 /// # Errors

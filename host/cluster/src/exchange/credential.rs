@@ -6,14 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use banhbaoring_contract::http::{Credential, Endpoint as HttpEndpoint, Injection, InjectionSource, Login};
-use banhbaoring_pipeline::contract::ObjectReference;
 use banhbaoring_pipeline::json::tokens;
 use serde_json::{Value, json};
 
 use super::{Asking, ExchangeError, Message, Way, split};
 use crate::cluster::Cluster;
-use crate::request::{Answer, Endpoint};
-use crate::secret::material;
 
 /// Tokens that are kept. Beyond, all are dropped and fetched anew.
 const MAX_TOKENS: usize = 4096;
@@ -69,15 +66,8 @@ impl Tokens {
 impl Cluster {
     /// A value of a Secret in the owner's namespace as text, read as the plugin's account.
     pub(super) async fn secret_value(&self, asking: Asking<'_>, secret: &str, key: &str) -> Result<String, ExchangeError> {
-        let reference = ObjectReference {
-            api_version: "v1".to_owned(),
-            kind: "Secret".to_owned(),
-            namespace: Some(asking.namespace()?.to_owned()),
-            name: secret.to_owned(),
-        };
-        let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(&asking.plugin.account), &reference).await?;
-        let found = endpoint.get(Answer::Whole).await?;
-        let value = found.and_then(|object| material::values_of(&object).remove(key));
+        let found = self.secret_values(&asking.plugin.account, asking.namespace()?, secret).await?;
+        let value = found.and_then(|mut values| values.remove(key));
         let value = value.ok_or_else(|| ExchangeError::Missing(format!("there is no key {key} in Secret {secret} yet")))?;
         String::from_utf8(value).map_err(|_| ExchangeError::Invalid(format!("the key {key} of Secret {secret} is not text")))
     }

@@ -130,7 +130,7 @@ impl ApiError {
     }
 
     /// As plugins are told: the class of an answer or of what came of an action.
-    pub(crate) fn class(&self) -> &'static str {
+    pub fn class(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not-found",
             Self::Forbidden { .. } => "not-permitted",

@@ -16,6 +16,8 @@ use banhbaoring_pipeline::{ActivePlugin, Graph, Permitted};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::images::Images;
+
 /// How long a reconcile waits for answers before it goes on without them.
 const GRACE: Duration = Duration::from_millis(250);
 /// Questions of all owners that are under way at a time.
@@ -81,13 +83,14 @@ impl Known {
 /// What is known for every owner, by uid.
 pub(super) struct Answers {
     cluster: Cluster,
+    images: Arc<Images>,
     by_owner: Arc<Mutex<ByOwner>>,
     permits: Arc<Semaphore>,
 }
 
 impl Answers {
-    pub(super) fn new(cluster: Cluster) -> Self {
-        Self { cluster, by_owner: Arc::default(), permits: Arc::new(Semaphore::new(PARALLEL)) }
+    pub(super) fn new(cluster: Cluster, images: Images) -> Self {
+        Self { cluster, images: Arc::new(images), by_owner: Arc::default(), permits: Arc::new(Semaphore::new(PARALLEL)) }
     }
 
     /// Asks again, in advance, what the last reconcile asked and what no longer holds.
@@ -209,11 +212,15 @@ impl Answers {
     fn ask(&self, asking: &Asking<'_>, key: &Key, known: &mut Known) -> JoinHandle<()> {
         (known.asking, known.is_outdated) = (true, false);
         let (cluster, permits, by_owner) = (self.cluster.clone(), self.permits.clone(), self.by_owner.clone());
+        let images = self.images.clone();
         let (plugin, need, key) = (known.plugin.clone(), known.need.clone(), key.clone());
         let (kind, owner, inventory) = (asking.kind.to_owned(), asking.owner.clone(), asking.inventory.clone());
         tokio::spawn(async move {
             let _permit = permits.acquire().await;
-            let outcome = cluster.answer(&plugin, &need, &inventory).await;
+            let outcome = match &need.scope {
+                NeedScope::Image(image) => images.answer(&cluster, &plugin, image, owner.namespace.as_deref()).await,
+                _ => cluster.answer(&plugin, &need, &inventory).await,
+            };
             let is_late = {
                 let mut by_owner = lock(&by_owner);
                 let known = by_owner.get_mut(&owner.uid).and_then(|known| known.get_mut(&key));
@@ -253,7 +260,7 @@ fn subjects(known: &Known) -> Vec<ObjectReference> {
             };
             if namespaces.is_empty() { vec![in_namespace(None)] } else { namespaces.iter().cloned().map(Some).map(in_namespace).collect() }
         }
-        NeedScope::Http(_) | NeedScope::Other | NeedScope::Unsupported(_) => Vec::new(),
+        NeedScope::Http(_) | NeedScope::Image(_) | NeedScope::Other | NeedScope::Unsupported(_) => Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_cluster::apply::dependencies;
 use banhbaoring_cluster::observe::views;
 use banhbaoring_cluster::{Applied, StoredInventory};
-use banhbaoring_pipeline::contract::{EventType, Observation as Watching};
+use banhbaoring_pipeline::contract::{EventType, Json, Observation as Watching};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::{Graph, Report, journal};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -145,14 +145,14 @@ impl Owners {
         &self,
         kind: &OwnerKind,
         owner: &Owner,
-        report: &Report,
+        status: &Json,
     ) -> Result<Option<DynamicObject>, ReconcileError> {
         let patch = serde_json::json!({
             "apiVersion": owner.reference.api_version,
             "kind": owner.reference.kind,
             // The uid makes it a conflict where another owner has taken the name.
             "metadata": {"name": owner.reference.name, "uid": owner.reference.uid},
-            "status": report.status,
+            "status": status,
         });
         let api = self.api(kind, &owner.reference)?;
         match api.patch_status(&owner.reference.name, &PatchParams::apply(STATUS_MANAGER).force(), &Patch::Apply(&patch)).await {

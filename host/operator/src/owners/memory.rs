@@ -9,6 +9,8 @@ use banhbaoring_cluster::StoredInventory;
 use banhbaoring_cluster::version::is_newer;
 use banhbaoring_pipeline::contract::Json;
 use banhbaoring_pipeline::observation::Owner;
+use kube::ResourceExt as _;
+use kube::core::DynamicObject;
 
 use super::steady::Steady;
 
@@ -46,6 +48,11 @@ impl Memory {
         } else {
             self.status = None;
         }
+    }
+
+    /// The owner as it came back from the last write of its status.
+    pub(super) fn remember_status(&mut self, written: Option<DynamicObject>) {
+        self.status = written.and_then(|owner| Some((owner.resource_version()?, owner.data.get("status")?.clone())));
     }
 
     /// How long to wait after one more failure, spread so that owners that failed together do not come back together.

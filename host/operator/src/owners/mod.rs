@@ -25,6 +25,7 @@ use memory::Memories;
 
 use crate::active::ActivePlugins;
 use crate::fence::Fence;
+use crate::images::Images;
 use crate::metrics::Metrics;
 
 /// What all reconciles share.
@@ -63,8 +64,9 @@ impl Owners {
         cluster_domain: String,
         concurrency: u16,
         fence: Fence,
+        images: Images,
     ) -> Self {
-        let (acts, answers) = (Acts::new(cluster.clone(), fence), Answers::new(cluster.clone()));
+        let (acts, answers) = (Acts::new(cluster.clone(), fence), Answers::new(cluster.clone(), images));
         Self { cluster, active, memo, metrics, recorder, host, cluster_domain, concurrency, acts, answers, memories: Memories::default() }
     }
 }

@@ -9,13 +9,14 @@ use banhbaoring_pipeline::admit::PermittedNeed;
 use banhbaoring_pipeline::contract::{Failure, Json};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::render::{Desired, MAX_ROUNDS, Outcome as RenderOutcome};
-use banhbaoring_pipeline::report::{Facts, Mishap};
+use banhbaoring_pipeline::report::{Facts, Mishap, is_paused, paused_status};
 use banhbaoring_pipeline::{Graph, Permitted, Plan, Report, admit, compose, plan, render, report};
 use kube::ResourceExt as _;
 use kube::core::DynamicObject;
 use tracing::{Span, debug, info};
 
 use super::answers::Asking;
+use super::effects::now;
 use super::memory::Memory;
 use super::steady::Steady;
 use super::{OwnerKind, Owners};
@@ -117,6 +118,7 @@ impl Owners {
         match &kind.finalizer {
             // Garbage collection takes it from here; writing now would only fight it.
             None if owner.deleting => return Ok(Outcome { requeue_after: None }),
+            _ if is_paused(&owner) => return self.leave_alone(kind, &owner, memory).await,
             Some(finalizer) if !owner.deleting => self.hold(kind, &owner, finalizer).await?,
             _ => {}
         }
@@ -161,6 +163,16 @@ impl Owners {
             self.let_go(kind, &decided, finalizer).await?;
         }
         Ok(outcome)
+    }
+
+    /// The whole reconcile of an owner that is paused.
+    async fn leave_alone(&self, kind: &OwnerKind, owner: &Owner, memory: &mut Memory) -> Result<Outcome, ReconcileError> {
+        if let Some(status) = paused_status(owner, now()) {
+            let written = self.write_status(kind, owner, &status).await?;
+            memory.remember_status(written);
+            info!("paused");
+        }
+        Ok(Outcome { requeue_after: None })
     }
 
     /// The end of a reconcile that would find nothing to do, as the last one did.
@@ -250,8 +262,8 @@ impl Owners {
         memory.inventory = Some(inventory);
         memory.wanted_material.clone_from(&plan.wanted_material);
         if report.status_changed {
-            let written = self.write_status(kind, &observation.owner, &report).await?;
-            memory.status = written.and_then(|owner| Some((owner.resource_version()?, owner.data.get("status")?.clone())));
+            let written = self.write_status(kind, &observation.owner, &report.status).await?;
+            memory.remember_status(written);
             log(&report);
         } else {
             debug!("nothing to tell");

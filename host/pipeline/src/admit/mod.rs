@@ -27,8 +27,8 @@ mod typed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use banhbaoring_contract::action;
 use banhbaoring_contract::http::{Capture, Endpoint, Method};
+use banhbaoring_contract::{action, need};
 
 use crate::contract::{Action, ComponentDescriptor, GeneratedSecret, Json, Need, Object, ObjectReference};
 use crate::observation::Observation;
@@ -119,7 +119,9 @@ pub enum NeedScope {
     },
     /// This one request.
     Http(Box<PermittedRequest>),
-    /// What its spec says: `image`, `git`, `job` within their grants.
+    /// What this image is now, and who signed it.
+    Image(Box<need::Image>),
+    /// What its spec says: `git`, `job` within their grants.
     Other,
     /// Never asked: answered by the error class `unsupported` with this message.
     Unsupported(String),

@@ -79,7 +79,7 @@ fn scope(asker: &Asker<'_>, findings: &mut Findings, need: &Need) -> Option<Need
         need::Image::KIND => {
             let spec = parsed::<need::Image>(findings, need)?;
             image(asker, findings, need, &spec);
-            Some(NeedScope::Other)
+            Some(NeedScope::Image(Box::new(spec)))
         }
         need::Git::KIND => {
             let spec = parsed::<need::Git>(findings, need)?;

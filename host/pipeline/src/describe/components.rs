@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use banhbaoring_api::condition::owner::{PAUSED, READY, RECONCILED};
+
 use super::DescribeError;
 use super::names::{kind, label, unique};
 use super::schema;
@@ -12,7 +14,7 @@ use crate::contract::{ComponentDescriptor, Descriptor, MetricDescriptor, Slot};
 /// The interface that slots can ask for.
 const SLOT_INTERFACE: &str = "unseal-provider";
 /// Conditions that the host sets on every owner.
-const HOST_CONDITIONS: &[&str] = &[banhbaoring_api::condition::owner::READY, banhbaoring_api::condition::owner::RECONCILED];
+const HOST_CONDITIONS: &[&str] = &[PAUSED, READY, RECONCILED];
 const HOST_STATUS: &[&str] = &["conditions", "observedGeneration", "components", "phase"];
 const MANY: usize = 64;
 

@@ -1,5 +1,6 @@
 //! Step 8: what the owner's status, conditions and events say of this reconcile. Pure; the one status write is `banhbaoring-cluster`'s.
 
+mod pause;
 mod phase;
 mod state;
 mod status;
@@ -13,6 +14,7 @@ use crate::observation::Observation;
 use crate::plan::Plan;
 use crate::render::{Desired, Outcome};
 
+pub use pause::{is_paused, paused_status};
 pub use phase::Phase;
 pub use state::{ComponentReport, ComponentState};
 pub use status::RESERVED;

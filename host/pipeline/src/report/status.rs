@@ -91,6 +91,8 @@ fn conditions(facts: &Facts<'_>, components: &[ComponentReport]) -> Vec<Conditio
     let all_answered = responses(facts.desired).count() == facts.graph.nodes.len();
     // While a component does not answer, nobody knows whether its conditions still hold: they stay as they were.
     conditions.retain(|old| !all_answered || wanted.iter().any(|new| new.0 == old.type_));
+    // It is looked at, so it is not left alone.
+    conditions.retain(|old| old.type_ != condition::owner::PAUSED);
     let now = timestamp(facts.observation.now);
     for (type_, status, reason, message) in wanted {
         condition::set(
