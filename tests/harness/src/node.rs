@@ -20,6 +20,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -52,7 +53,7 @@ pub struct Node {
     namespaces: Namespaces,
     cluster: ControlPlane,
     servers: Vec<(&'static str, Server)>,
-    registry: Registry,
+    registry: Arc<Registry>,
     // Not before its keeper is gone.
     _scratch: Scratch,
 }
@@ -90,7 +91,9 @@ impl Node {
         let namespaces = Namespaces::open(scratch.path())?;
         let place = Place { namespaces: &namespaces, scratch: &scratch };
         let slot = namespaces.slot();
-        let registry = Registry::with(registry::Options { listen: Some(slot.host()), ..registry::Options::default() }).await?;
+        // Who runs inside is no neighbour on this machine's loopback: it pulls as everywhere, over TLS.
+        let options = registry::Options { listen: Some(slot.host()), tls: true, ..registry::Options::default() };
+        let registry = Arc::new(Registry::with(options).await?);
         let identities = Identities::make(&place)?;
         let mut servers = vec![
             ("etcd", control::etcd(&place)?),
@@ -134,9 +137,9 @@ impl Node {
         self.cluster.client().await
     }
 
-    /// The registry that it pulls from, whatever registry an image names.
+    /// The registry that it pulls from, whatever registry an image names. Whoever runs in a pod reaches it too, and trusts it by its authority.
     #[must_use]
-    pub fn registry(&self) -> &Registry {
+    pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
@@ -170,6 +173,16 @@ impl Node {
     #[must_use]
     pub fn keeper(&self) -> u32 {
         self.namespaces.keeper()
+    }
+
+    /// The processes of a container as the machine numbers them: to look at, or to kill as the kernel does it for want of memory. `id` is what the
+    /// pod's status says, `containerd://…`.
+    ///
+    /// # Errors
+    /// [`Error::Node`] when no such container runs here.
+    pub fn container(&self, id: &str) -> Result<Vec<u32>> {
+        let folder = id.rsplit('/').next().unwrap_or(id);
+        cgroups::members(&self.slot().control_group(), folder)
     }
 
     /// One of its servers (`kubelet`, `kube-apiserver`, …): to kill it and start it again.

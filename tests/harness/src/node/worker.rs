@@ -85,7 +85,11 @@ fn network(place: &Place<'_>) -> Result<()> {
 /// Whatever registry an image names, it is pulled from ours: manifests need no change to run here, and nothing else could be reached.
 fn mirror(place: &Place<'_>, registry: &Registry) -> Result<()> {
     let host = registry.host();
-    let hosts = format!("server = \"http://{host}\"\n[host.\"http://{host}\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
+    let authority = place.scratch.write("registry.crt", registry.authority().unwrap_or_default())?;
+    let hosts = format!(
+        "server = \"https://{host}\"\n[host.\"https://{host}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  ca = \"{}\"\n",
+        authority.display()
+    );
     place.folder("registries/_default")?;
     place.scratch.write("registries/_default/hosts.toml", hosts)?;
     Ok(())
