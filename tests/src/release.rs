@@ -163,6 +163,13 @@ impl Release {
         self.kubectl.run(&words).await.unwrap_or_else(|error| error.to_string())
     }
 
+    /// What they wrote of errors, and of what the account that the chart made may not do.
+    pub async fn complaints(&self) -> Vec<String> {
+        let log = self.log().await;
+        let is_bad = |line: &&str| line.contains("forbidden") || line.contains("\"level\":\"ERROR\"");
+        log.lines().filter(is_bad).map(str::to_owned).collect()
+    }
+
     /// A namespace of its own for somebody who applies clusters; its pods are restricted too.
     ///
     /// # Errors

@@ -6,4 +6,5 @@ mod installed;
 mod pods;
 mod seals;
 mod store;
+mod strangers;
 mod support;

@@ -27,6 +27,7 @@ async fn a_store_unseals_itself_with_a_key_of_aws_and_credentials_of_a_secret() 
     let store = Store::when_ready(&platform.release, &team, "unseal-awskms").await;
     clock.tell("Ready");
     comes_back(&store, "awskms").await;
+    assert_eq!(platform.release.complaints().await, Vec::<String>::new());
     clock.tell("all pods were killed, it unsealed itself, what was written is read");
 }
 
@@ -51,6 +52,7 @@ async fn a_store_unseals_itself_with_the_transit_engine_of_another_that_the_same
     let store = Store::when_ready(&platform.release, &team, "unseal-transit").await;
     clock.tell("Ready");
     comes_back(&store, "transit").await;
+    assert_eq!(platform.release.complaints().await, Vec::<String>::new());
     clock.tell("all pods were killed, it unsealed itself, what was written is read");
 }
 
