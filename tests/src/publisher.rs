@@ -11,6 +11,8 @@ use crate::Banhbaoring;
 
 /// Password of the signing keys that tests make.
 const PASSWORD: &str = "only for this test";
+/// File with who we are at the registry.
+const ACCOUNT: &str = "config.json";
 /// File with the authority of a registry over TLS.
 const AUTHORITY: &str = "registry.crt";
 
@@ -41,6 +43,7 @@ impl Publisher {
         if let Some(authority) = registry.authority() {
             keys.write(AUTHORITY, authority)?;
         }
+        keys.write(ACCOUNT, registry.docker_config())?;
         Ok(Self { binary: Banhbaoring::find()?, registry, keys })
     }
 
@@ -50,10 +53,12 @@ impl Publisher {
         let host = self.registry.host();
         let address = host.rsplit_once(':').map_or(host.as_str(), |(address, _)| address);
         let environment = [("COSIGN_PASSWORD", PASSWORD), ("SSL_CERT_FILE", authority.as_str()), ("NO_PROXY", address)];
+        let account = self.keys.path().join(ACCOUNT).display().to_string();
+        let arguments = [arguments, &["--registry-config", &account]].concat();
         if self.registry.authority().is_some() {
-            return self.binary.succeed(arguments, &environment).await;
+            return self.binary.succeed(&arguments, &environment).await;
         }
-        self.binary.succeed(&[arguments, &["--insecure"]].concat(), &environment[..1]).await
+        self.binary.succeed(&[arguments.as_slice(), &["--insecure"]].concat(), &environment[..1]).await
     }
 
     /// `oci://127.0.0.1:port/plugins/<name>`.

@@ -24,6 +24,8 @@ pub const OPERATOR: &str = "banhbaoring-operator";
 pub const SELECTOR: &str = "app.kubernetes.io/name=banhbaoring-operator";
 /// Longest wait for pods of the operator: the first start compiles every plugin, with a binary that is not optimised.
 const STARTS: &str = "300s";
+/// Secret of the host's namespace with which images and plugins are pulled.
+pub const PULL_SECRET: &str = "registry";
 /// What is demanded of every pod of the operator and of the clusters that it makes.
 const RESTRICTED: &str = "pod-security.kubernetes.io/enforce=restricted";
 
@@ -61,6 +63,7 @@ impl Release {
         let kubectl = node.kubectl()?.in_namespace(NAMESPACE);
         kubectl.run(&["create", "namespace", NAMESPACE]).await?;
         kubectl.run(&["label", "namespace", NAMESPACE, RESTRICTED]).await?;
+        kubectl.apply(&pull_secret(&node).to_string()).await?;
         let files = Scratch::new("release")?;
         let key = std::fs::read_to_string(publisher.public_key()).context("read the public key")?;
         files.write("values.json", values(&node, &key).to_string())?;
@@ -207,12 +210,21 @@ fn image_name(node: &Node) -> String {
     format!("{}/banhbaoring/operator", node.registry().host())
 }
 
+/// Who the release is at the registry. The operator may read this one Secret and no other.
+fn pull_secret(node: &Node) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": PULL_SECRET, "namespace": NAMESPACE},
+        "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": node.registry().docker_config()},
+    })
+}
+
 fn values(node: &Node, key: &str) -> Value {
     let host = node.registry().host();
     let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     json!({
         "image": {"repository": image_name(node)},
-        "firstParty": {"registry": format!("{host}/plugins")},
+        "imagePullSecrets": [{"name": PULL_SECRET}],
+        "firstParty": {"registry": format!("{host}/plugins"), "pullSecret": PULL_SECRET},
         "releaseKey": {"data": key},
         "networkPolicy": {"egressPorts": [Some(443), Some(6443), port]},
     })

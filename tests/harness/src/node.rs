@@ -43,6 +43,10 @@ pub use self::images::Image;
 /// The node's name in Kubernetes, and its host name.
 pub const NODE_NAME: &str = "node";
 
+// What the node's registry asks for.
+const REGISTRY_USER: &str = "node";
+const REGISTRY_PASSWORD: &str = "only for this test";
+
 // An idle machine with two cores needs 10 s for all of it.
 const SERVES: Duration = Duration::from_secs(180);
 
@@ -91,8 +95,9 @@ impl Node {
         let namespaces = Namespaces::open(scratch.path())?;
         let place = Place { namespaces: &namespaces, scratch: &scratch };
         let slot = namespaces.slot();
-        // Who runs inside is no neighbour on this machine's loopback: it pulls as everywhere, over TLS.
-        let options = registry::Options { listen: Some(slot.host()), tls: true, ..registry::Options::default() };
+        // As everywhere: over TLS, and not for everybody.
+        let account = Some((REGISTRY_USER.to_owned(), REGISTRY_PASSWORD.to_owned()));
+        let options = registry::Options { account, tls: true, listen: Some(slot.host()) };
         let registry = Arc::new(Registry::with(options).await?);
         let identities = Identities::make(&place)?;
         let mut servers = vec![
@@ -137,7 +142,8 @@ impl Node {
         self.cluster.client().await
     }
 
-    /// The registry that it pulls from, whatever registry an image names. Whoever runs in a pod reaches it too, and trusts it by its authority.
+    /// The registry that it pulls from, whatever registry an image names. The node itself is known there; whoever runs in a pod
+    /// reaches it too, trusts it by its authority and has to say who it is.
     #[must_use]
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry

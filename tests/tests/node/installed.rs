@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use banhbaoring_testing::kubectl::Kubectl;
 use banhbaoring_testing::tools::workspace_root;
 use banhbaoring_testing::wait;
-use banhbaoring_tests::release::{NAMESPACE, OPERATOR};
+use banhbaoring_tests::release::{NAMESPACE, OPERATOR, PULL_SECRET};
 use banhbaoring_tests::survey::{name_of, text};
 use banhbaoring_tests::team::PATIENCE;
 use banhbaoring_tests::{Release, Team};
@@ -38,13 +38,13 @@ async fn a_release_makes_a_store_outlives_its_leaders_is_upgraded_and_goes_and_t
     let leading = leader(&release).await;
     let registry = release.node.registry();
     registry.server().kill();
-    kill_container(&release, &leading).await;
+    let killed = kill_container(&release, &leading).await;
     clock.tell(&format!("the registry is down, and the container of {leading} is killed"));
     let next = until_led_anew(&release, |_| true).await;
     clock.tell(&format!("{next} leads"));
     a_change_arrives(&release, &team, "after-the-container").await;
     // What it had verified lies in its volume: a container that starts again needs no registry.
-    all_replicas_are_ready(&release).await;
+    until_started_again(&release, &leading, &killed).await;
     registry.server().start_again().unwrap();
     registry.until_ready().await.unwrap();
 
@@ -158,12 +158,9 @@ async fn tell_memory(release: &Release, clock: &Clock) {
     }
 }
 
-async fn kill_container(release: &Release, pod: &str) {
-    let container = async || {
-        let pod: Value = serde_json::from_str(&release.kubectl().run(&["get", "pod", pod, "-o", "json"]).await.unwrap()).unwrap();
-        text(&pod, "/status/containerStatuses/0/containerID").to_owned()
-    };
-    let killed = container().await;
+/// Kills it and says which it was.
+async fn kill_container(release: &Release, pod: &str) -> String {
+    let killed = text(&container(release, pod).await, "/containerID").to_owned();
     for process in release.node.container(&killed).unwrap() {
         let process = Pid::from_raw(process.try_into().unwrap()).unwrap();
         kill_process(process, Signal::KILL).unwrap();
@@ -174,6 +171,22 @@ async fn kill_container(release: &Release, pod: &str) {
     })
     .await
     .unwrap();
+    killed
+}
+
+async fn until_started_again(release: &Release, pod: &str, killed: &str) {
+    let look = async || {
+        let now = container(release, pod).await;
+        if now["ready"] == true && text(&now, "/containerID") != killed { Ok(()) } else { Err(now.to_string()) }
+    };
+    if let Err(failed) = wait::until(PATIENCE, format!("another container of {pod} to be ready"), look).await {
+        panic!("{failed}\n{}", release.sight().await);
+    }
+}
+
+async fn container(release: &Release, pod: &str) -> Value {
+    let pod: Value = serde_json::from_str(&release.kubectl().run(&["get", "pod", pod, "-o", "json"]).await.unwrap()).unwrap();
+    pod["status"]["containerStatuses"][0].clone()
 }
 
 /// The owner is changed, and what is made of it too, without a new pod.
@@ -201,7 +214,8 @@ async fn nothing_was_forbidden(release: &Release) {
 async fn nothing_is_left_but_what_holds_data(release: &Release, team: &Team) {
     let inventory = format!("Inventory/{}", team.inventory("minimal").await.unwrap().metadata.name.unwrap());
     let lease = format!("Lease/{OPERATOR}");
-    let known = ["ConfigMap/kube-root-ca.crt", "ServiceAccount/default", &lease, &inventory];
+    let secret = format!("Secret/{PULL_SECRET}");
+    let known = ["ConfigMap/kube-root-ca.crt", "ServiceAccount/default", &secret, &lease, &inventory];
     let look = async || {
         let all = team.survey.everything("").await.map_err(|error| format!("{error:#}"))?;
         let here = all.iter().filter(|object| text(object, "/metadata/namespace") == NAMESPACE).map(name_of);

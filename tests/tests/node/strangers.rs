@@ -2,7 +2,7 @@
 
 use banhbaoring_testing::guests;
 use banhbaoring_tests::objects::{self, condition};
-use banhbaoring_tests::release::NAMESPACE;
+use banhbaoring_tests::release::{NAMESPACE, PULL_SECRET};
 use banhbaoring_tests::team::PATIENCE;
 use banhbaoring_tests::{Publisher, world};
 use kube::Api;
@@ -22,7 +22,10 @@ async fn a_plugin_of_the_same_registry_that_another_key_signed_is_refused_althou
     let plugin = json!({
         "apiVersion": "plugins.banhbaoring.io/v1alpha1", "kind": "Plugin", "metadata": {"name": "stranger"},
         "spec": {
-            "source": {"oci": {"url": format!("oci://{}/plugins/stranger", registry.host()), "ref": {"tag": world::TAG}}},
+            "source": {"oci": {
+                "url": format!("oci://{}/plugins/stranger", registry.host()), "ref": {"tag": world::TAG},
+                "pullSecretRef": {"namespace": NAMESPACE, "name": PULL_SECRET},
+            }},
             "verify": {"mode": "enforce", "authorities": [{"name": "stranger", "key": {"data": key}}]},
             "serviceAccountRef": {"namespace": NAMESPACE, "name": "plugin-unseal-static"},
         },

@@ -147,7 +147,7 @@ impl Image {
         })
         .to_string()
         .into_bytes();
-        let http = registry.http();
+        let http = registry.http().known_as(registry.account());
         for blob in [layer, config] {
             let begun = http.upload(Method::POST, &format!("/v2/{repository}/blobs/uploads/"), None, Vec::new()).await?;
             let place =
