@@ -140,8 +140,8 @@ async fn until_led_anew(release: &Release, is_meant: impl Fn(&str) -> bool) -> S
 }
 
 async fn all_replicas_are_ready(release: &Release) {
-    let ready = format!("--for=jsonpath={{.status.readyReplicas}}=2");
-    let waited = release.kubectl().run(&["wait", &format!("deployment/{OPERATOR}"), &ready, "--timeout=120s"]).await;
+    let (operator, ready) = (format!("deployment/{OPERATOR}"), "--for=jsonpath={.status.readyReplicas}=2");
+    let waited = release.kubectl().run(&["wait", &operator, ready, "--timeout=120s"]).await;
     if let Err(failed) = waited {
         panic!("{failed}\n{}", release.sight().await);
     }
