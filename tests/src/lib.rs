@@ -5,11 +5,13 @@
 
 pub mod audit;
 mod binary;
+pub mod container;
 pub mod helm;
 pub mod installation;
 pub mod objects;
 pub mod operator;
 pub mod publisher;
+pub mod release;
 pub mod repository;
 mod stage;
 pub mod survey;
@@ -21,6 +23,7 @@ pub use helm::Helm;
 pub use installation::Installation;
 pub use operator::Operator;
 pub use publisher::Publisher;
+pub use release::Release;
 pub use repository::Repository;
 pub use stage::Stage;
 pub use survey::Survey;

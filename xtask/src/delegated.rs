@@ -1,6 +1,6 @@
 //! Commands whose work is done by programs of `tests/`: they need Kubernetes clients and real servers, which this package must not compile.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{os::unix::process::CommandExt, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use banhbaoring_testing::tools::workspace_root;
@@ -10,17 +10,22 @@ use crate::{cargo, plugins, progress, step, tools};
 /// What compiling the binary and the demo usually takes from nothing on two cores.
 const COMPILE: Duration = Duration::from_secs(600);
 
-/// `cargo xtask demo`.
+/// `cargo xtask demo`. Returns only where the demo cannot be started: this process becomes the demo, so that a Ctrl-C at the terminal ends when the
+/// demo has cleared up and not before.
 ///
 /// # Errors
-/// Something cannot be built, or the demo failed; what it printed stands above.
-pub(crate) fn demo() -> Result<()> {
+/// Something cannot be built or started.
+pub(crate) fn demo(node: bool) -> Result<()> {
     tools::run()?;
     plugins::run(&[], None)?;
     let mut build = cargo::command();
     build.args(["build", "--package", "banhbaoring-cli", "--package", "banhbaoring-tests"]);
+    // What keeps a node is a program of its own, and its place is beside the demo.
+    build.args(["--package", "banhbaoring-testing"]);
     step::quietly("compiling the operator", COMPILE, None, &mut build)?;
-    program("demo", &[])
+    let mut demo = program("demo");
+    demo.args(node.then_some("--node"));
+    Err(demo.exec()).context("cannot start the demo")
 }
 
 /// `cargo xtask bench`: the one command that needs a second profile, because what a debug build takes says nothing.
@@ -43,7 +48,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
 /// # Errors
 /// With `check`: some are stale.
 pub(crate) fn crds(check: bool) -> Result<()> {
-    program("crds", if check { &["--check"] } else { &[] })
+    finished("crds", program("crds").args(check.then_some("--check")))
 }
 
 /// `cargo xtask chart`: needs the components and the command line, which say what each plugin asks for.
@@ -51,13 +56,13 @@ pub(crate) fn crds(check: bool) -> Result<()> {
 /// # Errors
 /// With `check`: some are stale.
 pub(crate) fn chart(check: bool) -> Result<()> {
-    program("chart", if check { &["--check"] } else { &[] })
+    finished("chart", program("chart").args(check.then_some("--check")))
 }
 
-fn program(name: &str, arguments: &[&str]) -> Result<()> {
+fn program(name: &str) -> Command {
     let mut command = cargo::command();
-    command.args(["run", "--quiet", "--package", "banhbaoring-tests", "--bin", name]);
-    finished(name, command.arg("--").args(arguments))
+    command.args(["run", "--quiet", "--package", "banhbaoring-tests", "--bin", name, "--"]);
+    command
 }
 
 fn finished(name: &str, command: &mut Command) -> Result<()> {

@@ -41,7 +41,11 @@ enum Command {
         out: Option<PathBuf>,
     },
     /// Show the main job on this machine: signed plugins turn resources into running trees, on real servers.
-    Demo,
+    Demo {
+        /// With pods that run: on a cluster of one node, the operator in containers from its chart, until a key is pressed. Needs root.
+        #[arg(long)]
+        node: bool,
+    },
     /// Measure what `design/performance.md` promises, in release mode, and write target/bench/report.{json,html}.
     Bench {
         /// Handed to the benchmark: --quick, --owners N, --only process|owners|memory, --strict.
@@ -81,7 +85,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Tools => tools::run(),
         Command::Plugins { only, out } => plugins::run(&only, out),
-        Command::Demo => delegated::demo(),
+        Command::Demo { node } => delegated::demo(node),
         Command::Bench { arguments } => delegated::bench(&arguments),
         Command::Crds { check } => delegated::crds(check),
         Command::Chart { check } => delegated::chart(check),

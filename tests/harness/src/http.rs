@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use crate::{Error, Result};
@@ -14,6 +14,7 @@ const ONE_REQUEST: Duration = Duration::from_secs(30);
 pub struct Http {
     client: Client,
     base: String,
+    account: Option<(String, String)>,
 }
 
 /// An answer, whatever its status.
@@ -47,7 +48,21 @@ impl Http {
         };
         let roots = authority.map(|pem| reqwest::Certificate::from_pem(pem.as_bytes())).transpose().map_err(failed)?;
         let client = Client::builder().timeout(ONE_REQUEST).no_proxy().tls_certs_only(roots).build().map_err(failed)?;
-        Ok(Self { client, base })
+        Ok(Self { client, base, account: None })
+    }
+
+    /// The same for a server that asks who asks (basic auth).
+    #[must_use]
+    pub fn known_as(&self, account: Option<&(String, String)>) -> Self {
+        Self { account: account.cloned(), ..self.clone() }
+    }
+
+    fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        let request = self.client.request(method, url);
+        match &self.account {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        }
     }
 
     /// The address that paths are added to.
@@ -62,7 +77,7 @@ impl Http {
     /// [`Error::Http`] when there is no answer.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Answer> {
         let url = format!("{}{path}", self.base);
-        let mut request = self.client.request(method.clone(), &url);
+        let mut request = self.request(method.clone(), &url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -106,7 +121,7 @@ impl Http {
     pub async fn upload(&self, method: Method, path: &str, content_type: Option<&str>, bytes: Vec<u8>) -> Result<Option<String>> {
         let url = format!("{}{path}", self.base);
         let failed = |found: String| Error::Http { method: method.to_string(), url: url.clone(), expected: "success".into(), found };
-        let mut request = self.client.request(method.clone(), &url).body(bytes);
+        let mut request = self.request(method.clone(), &url).body(bytes);
         if let Some(content_type) = content_type {
             request = request.header("Content-Type", content_type);
         }

@@ -1,6 +1,9 @@
 //! The KMS and S3 of AWS on this machine: `moto_server`.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -30,19 +33,27 @@ impl Moto {
     /// # Errors
     /// [`crate::Error::Tool`] when it was not installed, [`crate::Error::NotReady`] with its log.
     pub async fn start() -> Result<Self> {
+        Self::listening_on(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// Starts one on another address of this machine: on [`crate::node::Node::host`] pods reach it.
+    ///
+    /// # Errors
+    /// As [`Moto::start`].
+    pub async fn listening_on(address: Ipv4Addr) -> Result<Self> {
         let scratch = Scratch::new("moto")?;
         let port = Port::take()?;
         let server = Launch::tool("moto_server", scratch.path())?
-            .args(["-H".to_owned(), "127.0.0.1".to_owned(), "-p".to_owned(), port.number().to_string()])
+            .args(["-H".to_owned(), address.to_string(), "-p".to_owned(), port.number().to_string()])
             .start()?;
-        let http = Http::new(format!("http://{}", port.address()), None)?;
+        let http = Http::new(format!("http://{}", SocketAddr::new(IpAddr::V4(address), port.number())), None)?;
         server
             .until_ready(SERVES, "answering", || async { http.succeed(Method::GET, "/moto-api/data.json", &[], None).await.map(drop) })
             .await?;
         Ok(Self { server, http, _port: port, _scratch: scratch })
     }
 
-    /// The endpoint for AWS clients: `http://127.0.0.1:<port>`.
+    /// The endpoint for AWS clients: `http://127.0.0.1:<port>`, or where it was told to listen.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.http.base()

@@ -20,6 +20,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -42,6 +43,10 @@ pub use self::images::Image;
 /// The node's name in Kubernetes, and its host name.
 pub const NODE_NAME: &str = "node";
 
+// What the node's registry asks for.
+const REGISTRY_USER: &str = "node";
+const REGISTRY_PASSWORD: &str = "only for this test";
+
 // An idle machine with two cores needs 10 s for all of it.
 const SERVES: Duration = Duration::from_secs(180);
 
@@ -52,7 +57,7 @@ pub struct Node {
     namespaces: Namespaces,
     cluster: ControlPlane,
     servers: Vec<(&'static str, Server)>,
-    registry: Registry,
+    registry: Arc<Registry>,
     // Not before its keeper is gone.
     _scratch: Scratch,
 }
@@ -90,7 +95,10 @@ impl Node {
         let namespaces = Namespaces::open(scratch.path())?;
         let place = Place { namespaces: &namespaces, scratch: &scratch };
         let slot = namespaces.slot();
-        let registry = Registry::with(registry::Options { listen: Some(slot.host()), ..registry::Options::default() }).await?;
+        // As everywhere: over TLS, and not for everybody.
+        let account = Some((REGISTRY_USER.to_owned(), REGISTRY_PASSWORD.to_owned()));
+        let options = registry::Options { account, tls: true, listen: Some(slot.host()) };
+        let registry = Arc::new(Registry::with(options).await?);
         let identities = Identities::make(&place)?;
         let mut servers = vec![
             ("etcd", control::etcd(&place)?),
@@ -134,9 +142,10 @@ impl Node {
         self.cluster.client().await
     }
 
-    /// The registry that it pulls from, whatever registry an image names.
+    /// The registry that it pulls from, whatever registry an image names. The node itself is known there; whoever runs in a pod
+    /// reaches it too, trusts it by its authority and has to say who it is.
     #[must_use]
-    pub fn registry(&self) -> &Registry {
+    pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
@@ -170,6 +179,16 @@ impl Node {
     #[must_use]
     pub fn keeper(&self) -> u32 {
         self.namespaces.keeper()
+    }
+
+    /// The processes of a container as the machine numbers them: to look at, or to kill as the kernel does it for want of memory. `id` is what the
+    /// pod's status says, `containerd://…`.
+    ///
+    /// # Errors
+    /// [`Error::Node`] when no such container runs here.
+    pub fn container(&self, id: &str) -> Result<Vec<u32>> {
+        let folder = id.rsplit('/').next().unwrap_or(id);
+        cgroups::members(&self.slot().control_group(), folder)
     }
 
     /// One of its servers (`kubelet`, `kube-apiserver`, …): to kill it and start it again.

@@ -38,6 +38,7 @@ pub struct Registry {
     address: SocketAddr,
     _port: Port,
     authority: Option<String>,
+    account: Option<(String, String)>,
     scratch: Scratch,
 }
 
@@ -93,7 +94,7 @@ impl Registry {
             .start()?;
         let scheme = if options.tls { "https" } else { "http" };
         let http = Http::new(format!("{scheme}://{address}"), authority.as_deref())?;
-        let registry = Self { server, http, address, _port: port, authority, scratch };
+        let registry = Self { server, http, address, _port: port, authority, account: options.account, scratch };
         registry.until_ready().await?;
         Ok(registry)
     }
@@ -114,6 +115,19 @@ impl Registry {
     #[must_use]
     pub fn authority(&self) -> Option<&str> {
         self.authority.as_deref()
+    }
+
+    /// User and password, when it asks for them.
+    #[must_use]
+    pub fn account(&self) -> Option<&(String, String)> {
+        self.account.as_ref()
+    }
+
+    /// What docker writes into its `config.json` of a registry, whose form pull secrets have too: who one is there.
+    #[must_use]
+    pub fn docker_config(&self) -> String {
+        let known = self.account.as_ref().map(|(user, password)| (self.host(), json!({ "username": user, "password": password })));
+        json!({ "auths": known.into_iter().collect::<serde_json::Map<_, _>>() }).to_string()
     }
 
     /// Its process: kill it for an outage, `start_again` and [`Registry::until_ready`] to end it; the storage stays.

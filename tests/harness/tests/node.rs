@@ -152,6 +152,12 @@ async fn pods_are_pulled_from_the_local_registry_run_resolve_names_and_reach_ser
         panic!("{error}\n{}", kubectl.run(&["describe", "pod/hello"]).await.unwrap_or_default());
     }
 
+    let id = kubectl.run(&["get", "pod/hello", "-o", "jsonpath={.status.containerStatuses[0].containerID}"]).await.expect("an id");
+    let processes: Vec<_> = node.container(&id).expect("a container").iter().map(|pid| name_of(&pid.to_string())).collect();
+    assert_eq!(processes, ["probe"]);
+    let refused = node.container("containerd://another").expect_err("there is none");
+    assert!(refused.to_string().contains("another"), "{refused}");
+
     let address = format!("hello.{namespace}.svc.cluster.local");
     let tag = "quay.io/banhbaoring/probe:v1";
     for (name, arguments, wanted) in [

@@ -1,7 +1,10 @@
-//! The main job where pods really run: a cluster of one node, the operator as a process beside it, real OpenBao.
+//! The main job where pods really run: on a cluster of one node, the operator in its own container from its own chart, real OpenBao.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "how long a pod takes is told, not asserted")]
 
+mod installed;
 mod pods;
+mod seals;
 mod store;
+mod strangers;
 mod support;

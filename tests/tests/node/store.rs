@@ -1,74 +1,137 @@
-//! What `examples/minimal.yaml` becomes: three nodes that initialise, find each other, unseal themselves and keep what was written.
+//! A store of a team: an `OpenBaoCluster` whose pods run, with somebody who is logged in as its administrator. What it is for is for the tests to say.
 
-use banhbaoring_testing::tools::workspace_root;
-use banhbaoring_tests::Team;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use banhbaoring_testing::wait;
+use banhbaoring_tests::release::look;
+use banhbaoring_tests::survey::text;
 use banhbaoring_tests::team::condition;
+use banhbaoring_tests::{Release, Team};
 use serde_json::Value;
 
-use crate::support::{Platform, bao, platform};
+/// Longest wait for pods that were killed: each is made again, unseals itself, and finds the others.
+const COMES_BACK: Duration = Duration::from_secs(180);
 
-const PODS: [&str; 3] = ["minimal-0", "minimal-1", "minimal-2"];
+/// A store that was ready once.
+pub struct Store<'a> {
+    release: &'a Release,
+    team: &'a Team,
+    name: String,
+    replicas: usize,
+    token: String,
+}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn three_nodes_initialise_join_unseal_and_keep_what_was_written_when_all_pods_are_killed() {
-    let platform = platform().await;
-    let team = platform.world.team("store").await.unwrap();
-    let example = std::fs::read_to_string(workspace_root().join("examples/minimal.yaml")).expect("the example");
-    team.kubectl.run_with_input(&["apply", "-f", "-"], &example).await.unwrap();
+impl<'a> Store<'a> {
+    /// Waits until it is ready and gets in as people do who read docs/cluster-users.md.
+    pub async fn when_ready(release: &'a Release, team: &'a Team, name: &str) -> Self {
+        let mut store = Self { release, team, name: name.to_owned(), replicas: 0, token: String::new() };
+        let owner = store.until_ready().await;
+        store.replicas = owner["status"]["members"].as_array().map(Vec::len).unwrap_or_default();
+        let secret = format!("secret/{name}-admin");
+        let password = team.kubectl.run(&["get", &secret, "-o", "go-template={{.data.password | base64decode}}"]).await.unwrap();
+        let token = store.bao(0, &format!("login -method=userpass -token-only username=admin password='{password}'")).await;
+        store.token = token.unwrap().trim().to_owned();
+        store
+    }
 
-    let owner = until(platform, &team, "it is ready", is_ready).await;
-    platform.tell(&format!("Ready=True: {}", owner["status"]["members"]));
-    assert_eq!(actives(&owner), 1, "{}", owner["status"]);
-
-    // As people get in who read docs/cluster-users.md.
-    let password = team.kubectl.run(&["get", "secret/minimal-admin", "-o", "go-template={{.data.password | base64decode}}"]).await.unwrap();
-    let login = format!("login -method=userpass -token-only username=admin password='{password}'");
-    let token = bao(&team, PODS[0], "", &login).await.unwrap().trim().to_owned();
-    bao(&team, PODS[0], &token, "secrets enable -path=kept kv").await.unwrap();
-    bao(&team, PODS[1], &token, "kv put kept/it value=still-here").await.unwrap();
-    let peers = bao(&team, PODS[2], &token, "operator raft list-peers -format=json").await.unwrap();
-    let peers: Value = serde_json::from_str(&peers).expect("JSON");
-    assert_eq!(peers.pointer("/data/config/servers").and_then(Value::as_array).map(Vec::len), Some(3), "{peers}");
-
-    let before = uids(&team).await;
-    team.kubectl.run(&["delete", "pods", "--force", "--grace-period=0", PODS[0], PODS[1], PODS[2]]).await.unwrap();
-    platform.tell("all pods are killed");
-    let deadline = std::time::Duration::from_secs(120);
-    let look = async || {
-        let now = uids(&team).await;
-        if now.len() != 3 || now.iter().any(|uid| before.contains(uid)) {
-            return Err(format!("pods {now:?}"));
+    /// Waits until it says of its newest generation that it is ready.
+    pub async fn until_ready(&self) -> Value {
+        // Nodes say of themselves who leads, each in its time.
+        let look = |owner: &Value| {
+            let holds = |type_: &str| {
+                let condition = condition(owner, type_);
+                condition["status"] == "True" && condition["observedGeneration"] == owner["metadata"]["generation"]
+            };
+            let members = owner["status"]["members"].as_array();
+            let leaders = members.into_iter().flatten().filter(|member| member["active"] == true).count();
+            if holds("Ready") && holds("Unsealed") && leaders == 1 { Ok(()) } else { Err(format!("{leaders} lead")) }
+        };
+        match self.team.until(&self.name, "it is ready, and one of its nodes leads", look).await {
+            Ok(owner) => owner,
+            Err(failed) => panic!("{failed}\n{}", self.sight().await),
         }
-        bao(&team, PODS[2], &token, "kv get -field=value kept/it").await.map_err(|error| error.to_string())
-    };
-    let kept = banhbaoring_testing::wait::until(deadline, "what was written to be read", look).await;
-    match kept {
-        Ok(kept) => assert_eq!(kept.trim(), "still-here"),
-        Err(failed) => panic!("{failed}\n{}", platform.sight(&team, "minimal").await),
     }
-    platform.tell("what was written is read from new pods");
-    let owner = until(platform, &team, "it is ready with new pods", is_ready).await;
-    assert_eq!(actives(&owner), 1, "{}", owner["status"]);
-}
 
-async fn until(platform: &Platform, team: &Team, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-    let look = |owner: &Value| if holds(owner) { Ok(()) } else { Err("not yet".to_owned()) };
-    match team.until("minimal", what, look).await {
-        Ok(owner) => owner,
-        Err(failed) => panic!("{failed}\n{}", platform.sight(team, "minimal").await),
+    /// `bao` in one of its pods, speaking to the server beside it.
+    pub async fn bao(&self, pod: usize, command: &str) -> Result<String> {
+        let reach = "export BAO_ADDR=https://127.0.0.1:8200 BAO_CACERT=/etc/bao/tls/ca.crt HOME=/tmp";
+        let script = format!("{reach} BAO_TOKEN='{}'; exec bao {command}", self.token);
+        let pod = format!("{}-{pod}", self.name);
+        Ok(self.team.kubectl.run(&["exec", &pod, "--", "/bin/sh", "-ec", &script]).await?)
     }
-}
 
-fn is_ready(owner: &Value) -> bool {
-    condition(owner, "Ready")["status"] == "True" && condition(owner, "Unsealed")["status"] == "True"
-}
+    /// Writes a value through the first pod.
+    pub async fn keep(&self, value: &str) {
+        self.bao(0, "secrets enable -path=kept kv").await.unwrap();
+        self.bao(0, &format!("kv put kept/it value={value}")).await.unwrap();
+    }
 
-fn actives(owner: &Value) -> usize {
-    let members = owner.pointer("/status/members").and_then(Value::as_array);
-    members.into_iter().flatten().filter(|member| member["active"] == true).count()
-}
+    /// Waits until the value is read through the last pod.
+    pub async fn until_kept(&self, value: &str) {
+        let look = async || {
+            let read = self.bao(self.replicas - 1, "kv get -field=value kept/it").await.map_err(|error| error.to_string())?;
+            if read.trim() == value { Ok(()) } else { Err(format!("{read:?}")) }
+        };
+        if let Err(failed) = wait::until(COMES_BACK, format!("{value} to be read from {}", self.name), look).await {
+            panic!("{failed}\n{}", self.sight().await);
+        }
+    }
 
-async fn uids(team: &Team) -> Vec<String> {
-    let printed = team.kubectl.run(&["get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"]).await.unwrap_or_default();
-    printed.split_whitespace().map(str::to_owned).collect()
+    /// Kills all its pods at once, and waits until others are ready and nothing of the first ones runs.
+    pub async fn kill_all_pods(&self) {
+        let before = self.containers().await.unwrap();
+        assert_eq!(before.len(), self.replicas, "{before:?}");
+        let names: Vec<String> = (0..self.replicas).map(|pod| format!("{}-{pod}", self.name)).collect();
+        let names = names.iter().map(String::as_str);
+        let words: Vec<&str> = ["delete", "pods", "--force", "--grace-period=0"].into_iter().chain(names).collect();
+        self.team.kubectl.run(&words).await.unwrap();
+        let look = async || {
+            // A pod of the same name would answer `kubectl exec` while it is being killed.
+            let old = before.iter().filter(|container| self.release.node.container(container).is_ok()).count();
+            let now = self.containers().await.map_err(|error| error.to_string())?;
+            if old == 0 && now.len() == self.replicas { Ok(()) } else { Err(format!("{old} old ones, ready are {now:?}")) }
+        };
+        if let Err(failed) = wait::until(COMES_BACK, format!("other pods of {}", self.name), look).await {
+            panic!("{failed}\n{}", self.sight().await);
+        }
+    }
+
+    /// The containers of those pods that are ready.
+    async fn containers(&self) -> Result<Vec<String>> {
+        let pods = self.list().await?;
+        let ready = pods.iter().filter(|pod| condition(pod, "Ready")["status"] == "True");
+        Ok(ready.map(|pod| text(pod, "/status/containerStatuses/0/containerID").to_owned()).collect())
+    }
+
+    async fn list(&self) -> Result<Vec<Value>> {
+        let list = self.team.kubectl.run(&["get", "pods", "-l", &self.selector(), "-o", "json"]).await?;
+        let list: Value = serde_json::from_str(&list)?;
+        list["items"].as_array().cloned().context("a list of pods")
+    }
+
+    /// Its pods: the uid of each, and how often its containers were started again.
+    pub async fn pods(&self) -> Result<Vec<String>> {
+        let told = |pod: &Value| {
+            let containers = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+            let restarts: u64 = containers.into_iter().flatten().filter_map(|container| container["restartCount"].as_u64()).sum();
+            format!("{} {restarts}", text(pod, "/metadata/uid"))
+        };
+        Ok(self.list().await?.iter().map(told).collect())
+    }
+
+    /// What there is to see of it and of its operator when something did not come.
+    async fn sight(&self) -> String {
+        let selector = self.selector();
+        let looks: [&[&str]; 3] = [
+            &["describe", "pods", "-l", &selector],
+            &["logs", "-l", &selector, "--prefix", "--tail=20"],
+            &["get", "events", "--sort-by=.lastTimestamp"],
+        ];
+        look(&self.team.kubectl, &looks).await + &self.release.sight().await
+    }
+
+    fn selector(&self) -> String {
+        format!("app.kubernetes.io/instance={}", self.name)
+    }
 }

@@ -96,6 +96,27 @@ fn remove_tree(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// The processes of a group somewhere in the tree of that name.
+///
+/// # Errors
+/// [`Error::Node`] when there is no such group, or nobody in it.
+pub fn members(tree: &str, group: &str) -> Result<Vec<u32>> {
+    let found = hierarchies()?.into_iter().find_map(|hierarchy| folder_named(&hierarchy.join(tree), group));
+    let members: Vec<_> = found.as_deref().map(processes).unwrap_or_default().iter().filter_map(|number| number.parse().ok()).collect();
+    if !members.is_empty() {
+        return Ok(members);
+    }
+    let saw = found.map_or_else(|| "no such group".to_owned(), |folder| format!("none in {}", folder.display()));
+    Err(Error::Node { what: format!("processes in a control group `{group}` of {tree}"), saw })
+}
+
+fn folder_named(tree: &Path, name: &str) -> Option<PathBuf> {
+    let below = fs::read_dir(tree).into_iter().flatten().flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let folders: Vec<_> = below.map(|entry| entry.path()).collect();
+    let own = folders.iter().find(|folder| folder.file_name().is_some_and(|found| found == name));
+    own.cloned().or_else(|| folders.iter().find_map(|folder| folder_named(folder, name)))
+}
+
 fn processes(folder: &Path) -> Vec<String> {
     let own = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
     let mut found: Vec<_> = own.lines().map(str::to_owned).collect();

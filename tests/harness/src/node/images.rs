@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use reqwest::Method;
@@ -45,6 +46,26 @@ impl Image {
     #[must_use]
     pub fn program(self, path: &str, from: &Path) -> Self {
         self.with(path, Entry::Program(from.to_owned()))
+    }
+
+    /// With a program of this machine and every shared library that the loader would look for, each at its own path.
+    ///
+    /// # Errors
+    /// [`Error::Node`] when a library is not there, [`Error::Command`] or [`Error::Machine`] when `ldd` cannot tell.
+    pub fn linked_program(self, path: &str, from: &Path) -> Result<Self> {
+        let output = Command::new("ldd").arg(from).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).output();
+        let output = output.map_err(Error::machine(format!("start `ldd {}` (Debian package libc-bin)", from.display())))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (told, complaints) = (text(&output.stdout), text(&output.stderr));
+        if !output.status.success() && !complaints.contains("not a dynamic executable") {
+            return Err(Error::Command {
+                command: format!("ldd {}", from.display()),
+                status: output.status.to_string(),
+                stderr: complaints,
+            });
+        }
+        let libraries = libraries(&told)?;
+        Ok(libraries.into_iter().fold(self.program(path, from), |image, library| image.program(&library, Path::new(&library))))
     }
 
     /// With a text file.
@@ -126,7 +147,7 @@ impl Image {
         })
         .to_string()
         .into_bytes();
-        let http = registry.http();
+        let http = registry.http().known_as(registry.account());
         for blob in [layer, config] {
             let begun = http.upload(Method::POST, &format!("/v2/{repository}/blobs/uploads/"), None, Vec::new()).await?;
             let place =
@@ -186,6 +207,19 @@ fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
+/// The files that `ldd` names; what the kernel brings itself has none.
+fn libraries(told: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for line in told.lines().map(str::trim) {
+        if line.ends_with("=> not found") {
+            return Err(Error::Node { what: "every shared library of the program on this machine".into(), saw: line.into() });
+        }
+        let place = line.rsplit_once(" => ").map_or(line, |(_, place)| place);
+        found.extend(place.split(' ').next().filter(|place| place.starts_with('/')).map(str::to_owned));
+    }
+    Ok(found)
+}
+
 /// What a reference means to a node: the name without the tag, the repository in the registry, the tag.
 fn parts(reference: &str) -> (&str, String, &str) {
     let (name, tag) = match reference.rsplit_once(':') {
@@ -211,6 +245,15 @@ mod tests {
         assert_eq!(told("quay.io/openbao/openbao"), "openbao/openbao latest");
         assert_eq!(told("localhost:5000/a/b"), "a/b latest");
         assert_eq!(told("alpine:3"), "library/alpine 3");
+    }
+
+    #[test]
+    fn the_loader_and_every_library_are_taken_from_where_they_lie_and_a_missing_one_is_named() {
+        let told = "\tlinux-vdso.so.1 (0x00007f9cc4f78000)\n\tlibm.so.6 => /lib/x/libm.so.6 (0x00007f9cbfd20000)\n\t/lib64/ld-linux-x86-64.so.2 (0x1)\n";
+        assert_eq!(libraries(told).expect("all there"), ["/lib/x/libm.so.6", "/lib64/ld-linux-x86-64.so.2"]);
+        assert!(libraries("\tstatically linked\n").expect("none").is_empty());
+        let refused = libraries("\tlibgone.so.1 => not found\n").expect_err("one is missing");
+        assert!(refused.to_string().contains("libgone.so.1"), "{refused}");
     }
 
     #[test]

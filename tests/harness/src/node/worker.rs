@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
 
 use super::{NODE_NAME, Place, control::Identities, inside_path};
@@ -85,7 +86,19 @@ fn network(place: &Place<'_>) -> Result<()> {
 /// Whatever registry an image names, it is pulled from ours: manifests need no change to run here, and nothing else could be reached.
 fn mirror(place: &Place<'_>, registry: &Registry) -> Result<()> {
     let host = registry.host();
-    let hosts = format!("server = \"http://{host}\"\n[host.\"http://{host}\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
+    let authority = place.scratch.write("registry.crt", registry.authority().unwrap_or_default())?;
+    let (user, password) = registry.account().map_or(("", ""), |(user, password)| (user, password));
+    let hosts = format!(
+        r#"server = "https://{host}"
+[host."https://{host}"]
+  capabilities = ["pull", "resolve"]
+  ca = "{}"
+[host."https://{host}".header]
+  Authorization = "Basic {}"
+"#,
+        authority.display(),
+        BASE64_STANDARD.encode(format!("{user}:{password}")),
+    );
     place.folder("registries/_default")?;
     place.scratch.write("registries/_default/hosts.toml", hosts)?;
     Ok(())

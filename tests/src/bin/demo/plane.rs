@@ -1,7 +1,7 @@
-//! `cargo xtask demo`: the main job, end to end, against a real etcd, kube-apiserver, kube-controller-manager and registry on this machine.
-#![allow(clippy::print_stdout, reason = "the demo is what it prints")]
+//! Against a real etcd, kube-apiserver, kube-controller-manager and registry on this machine, the operator as a process: no root is needed, and no pod
+//! runs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use banhbaoring_testing::control_plane::{ControlPlane, Options};
@@ -11,12 +11,16 @@ use banhbaoring_testing::tools::workspace_root;
 use banhbaoring_testing::wait;
 use banhbaoring_tests::{Banhbaoring, FIRST_PARTY, Installation, Operator, Publisher, operator};
 
+use crate::clock::Clock;
+
 /// Files of `examples/` that are applied, and the name of the owner in each.
 const OWNERS: [&str; 2] = ["minimal.yaml", "unseal-awskms.yaml"];
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    banhbaoring_testing::http::install_tls_provider();
+/// Shows it.
+///
+/// # Errors
+/// A step failed.
+pub async fn run() -> Result<()> {
     let mut clock = Clock::start();
     let cluster = ControlPlane::start(Options::default()).await?;
     clock.tell("etcd, kube-apiserver and kube-controller-manager serve");
@@ -122,25 +126,4 @@ fn resident(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
     Ok(line.split_whitespace().nth(1).context("kB")?.parse::<u64>()? / 1024)
-}
-
-/// Tells what took how long.
-struct Clock {
-    start: Instant,
-    last: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { start: Instant::now(), last: Instant::now() }
-    }
-
-    fn tell(&mut self, what: &str) {
-        println!("{:>6.1} s  {what}", self.last.elapsed().as_secs_f64());
-        self.last = Instant::now();
-    }
-
-    fn total(&self) -> Duration {
-        self.start.elapsed()
-    }
 }

@@ -1,0 +1,94 @@
+//! Seals whose key is with somebody else: stores that unseal themselves with it, also when all their pods were killed.
+
+use banhbaoring_testing::moto::Moto;
+use banhbaoring_testing::tools::workspace_root;
+use banhbaoring_tests::team::cluster;
+use serde_json::{Value, json};
+
+use crate::store::Store;
+use crate::support::platform;
+
+const REGION: &str = "us-east-1";
+const VALUE: &str = "sealed-by-another";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_unseals_itself_with_a_key_of_aws_and_credentials_of_a_secret() {
+    let platform = platform().await;
+    let clock = platform.clock.about("awskms");
+    let mut owner = example("unseal-awskms");
+    let aws = Moto::listening_on(platform.release.node.host()).await.unwrap();
+    let key = aws.create_kms_key(REGION).await.unwrap();
+    aws.create_kms_alias(REGION, owner["spec"]["unseal"]["keyId"].as_str().unwrap(), &key).await.unwrap();
+    owner["spec"]["unseal"]["endpoint"] = aws.endpoint().into();
+
+    let team = platform.release.team("awskms").await.unwrap();
+    let credentials = json!({"access-key-id": "AKIATESTTESTTESTTEST", "secret-access-key": "only for this test"});
+    team.apply(&[secret("aws-credentials", &credentials), owner]).await.unwrap();
+    let store = Store::when_ready(&platform.release, &team, "unseal-awskms").await;
+    clock.tell("Ready");
+    comes_back(&store, "awskms").await;
+    assert_eq!(platform.release.complaints().await, Vec::<String>::new());
+    clock.tell("all pods were killed, it unsealed itself, what was written is read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_unseals_itself_with_the_transit_engine_of_another_that_the_same_operator_runs() {
+    let platform = platform().await;
+    let clock = platform.clock.about("transit");
+    let others = platform.release.team("keys").await.unwrap();
+    others.apply(&[cluster("keys", &json!({"version": "2.4.0", "replicas": 1}))]).await.unwrap();
+    let keys = Store::when_ready(&platform.release, &others, "keys").await;
+    clock.tell("the other store is Ready");
+    let token = token_that_may_only_encrypt_and_decrypt(&keys).await;
+    let authority = others.get("configmap/keys-ca").await.unwrap()["data"]["ca.crt"].clone();
+
+    let team = platform.release.team("transit").await.unwrap();
+    let mut owner = example("unseal-transit");
+    // As its status tells it to people.
+    owner["spec"]["unseal"]["address"] = others.cluster("keys").await.unwrap()["status"]["endpoints"]["active"].clone();
+    owner["spec"]["unseal"]["tlsCaCert"] = json!({"secretName": "transit-ca", "key": "ca.crt"});
+    let secrets = [secret("transit-token", &json!({"token": token})), secret("transit-ca", &json!({"ca.crt": authority}))];
+    team.apply(&[&secrets[..], &[owner]].concat()).await.unwrap();
+    let store = Store::when_ready(&platform.release, &team, "unseal-transit").await;
+    clock.tell("Ready");
+    comes_back(&store, "transit").await;
+    clock.tell("all pods were killed, it unsealed itself, what was written is read");
+    // As when the machine that both are on is started again: nobody puts them into the right order.
+    tokio::join!(store.kill_all_pods(), keys.kill_all_pods());
+    store.until_kept(VALUE).await;
+    assert_eq!(platform.release.complaints().await, Vec::<String>::new());
+    clock.tell("the pods of both were killed at once, both unsealed themselves, what was written is read");
+}
+
+async fn comes_back(store: &Store<'_>, seal: &str) {
+    store.keep(VALUE).await;
+    store.until_kept(VALUE).await;
+    store.kill_all_pods().await;
+    store.until_kept(VALUE).await;
+    let owner = store.until_ready().await;
+    let members = owner["status"]["members"].as_array().cloned().unwrap_or_default();
+    assert!(members.len() == 3 && members.iter().all(|member| member["sealed"] == false), "{members:?}");
+    // `bao status` ends with 0 where it is unsealed.
+    let status: Value = serde_json::from_str(&store.bao(0, "status -format=json").await.unwrap()).unwrap();
+    assert_eq!((&status["type"], &status["recovery_seal"]), (&json!(seal), &json!(true)), "{status}");
+}
+
+async fn token_that_may_only_encrypt_and_decrypt(keys: &Store<'_>) -> String {
+    keys.bao(0, "secrets enable transit").await.unwrap();
+    keys.bao(0, "write -f transit/keys/autounseal").await.unwrap();
+    let policy = "path \"transit/encrypt/autounseal\" {capabilities = [\"update\"]} path \"transit/decrypt/autounseal\" {capabilities = [\"update\"]}";
+    keys.bao(0, &format!("write sys/policies/acl/autounseal policy='{policy}'")).await.unwrap();
+    let token = keys.bao(0, "token create -policy=autounseal -period=24h -orphan -field=token").await.unwrap();
+    token.trim().to_owned()
+}
+
+/// The owner in `examples/<name>.yaml`.
+fn example(name: &str) -> Value {
+    let file = workspace_root().join("examples").join(format!("{name}.yaml"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    serde_yaml::from_str(&text).unwrap()
+}
+
+fn secret(name: &str, values: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values})
+}
