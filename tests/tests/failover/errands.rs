@@ -39,7 +39,7 @@ impl Errands {
     /// No kubelet runs here: its pod is said to run on this machine.
     async fn place(&self, name: &str) {
         let pod = format!("pod/{name}-0");
-        wait::until(PATIENCE, format!("{pod}"), async || self.team.get(&pod).await.map_err(|error| error.to_string())).await.unwrap();
+        wait::until(PATIENCE, &pod, async || self.team.get(&pod).await.map_err(|error| error.to_string())).await.unwrap();
         let address = own_address().unwrap();
         let status = json!({"status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}}).to_string();
         self.team.kubectl.run(&["patch", &pod, "--subresource=status", "--type=merge", "-p", &status]).await.unwrap();
