@@ -39,7 +39,7 @@ impl Component for Redis {
         if cx.deleting() {
             return Ok(Response::disabled("Deleted", "").finalized());
         }
-        let image = need::Image { reference: "redis:8".into(), verify: None, pull_secrets: Vec::new() };
+        let image = need::Image { reference: "redis:8".into(), verify: None, pull_secrets: Vec::new(), insecure: false };
         let digest = match cx.answer::<need::Image>("image")? {
             Answer::Known(view) => view.digest,
             Answer::Unasked | Answer::Pending => {
