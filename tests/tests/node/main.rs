@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "how long a pod takes is told, not asserted")]
 
+mod day2;
 mod installed;
 mod pods;
 mod seals;
 mod store;
 mod strangers;
 mod support;
+mod writer;

@@ -53,6 +53,30 @@ impl<'a> Store<'a> {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The token of somebody who is logged in as its administrator.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Waits, for longer than anything but work on all its nodes takes, until it is ready with so many nodes.
+    pub async fn until_ready_within(&mut self, longest: Duration, replicas: usize) {
+        let look = async || {
+            let owner = self.team.cluster(&self.name).await.map_err(|error| error.to_string())?;
+            let (ready, members) = (condition(&owner, "Ready"), owner["status"]["members"].as_array().map_or(0, Vec::len));
+            let is_new = ready["observedGeneration"] == owner["metadata"]["generation"];
+            if ready["status"] == "True" && is_new && members == replicas { Ok(()) } else { Err(format!("{ready} with {members} nodes")) }
+        };
+        if let Err(failed) = wait::until(longest, format!("{} to be ready with {replicas} nodes", self.name), look).await {
+            panic!("{failed}\n{}", self.sight().await);
+        }
+        self.replicas = replicas;
+    }
+
     /// `bao` in one of its pods, speaking to the server beside it.
     pub async fn bao(&self, pod: usize, command: &str) -> Result<String> {
         let reach = "export BAO_ADDR=https://127.0.0.1:8200 BAO_CACERT=/etc/bao/tls/ca.crt HOME=/tmp";
@@ -104,7 +128,8 @@ impl<'a> Store<'a> {
         Ok(ready.map(|pod| text(pod, "/status/containerStatuses/0/containerID").to_owned()).collect())
     }
 
-    async fn list(&self) -> Result<Vec<Value>> {
+    /// Its pods as they are.
+    pub async fn list(&self) -> Result<Vec<Value>> {
         let list = self.team.kubectl.run(&["get", "pods", "-l", &self.selector(), "-o", "json"]).await?;
         let list: Value = serde_json::from_str(&list)?;
         list["items"].as_array().cloned().context("a list of pods")
