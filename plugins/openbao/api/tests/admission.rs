@@ -235,7 +235,7 @@ async fn what_cannot_be_undone_cannot_be_asked_for() {
             "{replicas: 3, auditStorage: {size: 1Gi}, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}",
             "auditStorage cannot be added to or taken from",
         ),
-        ("{replicas: 1, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "replicas cannot shrink"),
+        ("{replicas: 2, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "replicas must be 1, 3, 5 or 7"),
         ("{replicas: 3, storage: {size: 10239Mi, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "size cannot shrink"),
         ("{replicas: 3, storage: {size: 10G, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "size cannot shrink"),
         ("{replicas: 3, storage: {size: 10Gi, storageClass: slow}, unseal: {type: awskms, keyId: a}}", "storageClass is immutable"),
