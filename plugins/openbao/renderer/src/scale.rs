@@ -84,17 +84,15 @@ pub fn next<'a>(nodes: &'a [Node], desired: i32, retired: &[Node]) -> Option<&'a
 
 /// Decides.
 pub fn decide(fleet: &Fleet) -> Scale {
+    // Before it grows: one that was taken out of Raft must not get nodes above it.
+    if let Some(last) = next(fleet.nodes, fleet.desired, fleet.retired) {
+        return shrink(fleet, last);
+    }
     let there = i32::try_from(fleet.nodes.len()).unwrap_or(i32::MAX);
     let lowest = fleet.retired.iter().map(|node| node.ordinal).filter(|ordinal| (there..fleet.desired).contains(ordinal)).min();
     // A node that is to come back must not find the volume of the one that went.
     let wanted = lowest.unwrap_or(fleet.desired);
-    if there < wanted {
-        return Scale::Grows { to: wanted };
-    }
-    match next(fleet.nodes, fleet.desired, fleet.retired) {
-        Some(last) => shrink(fleet, last),
-        None => clean(fleet, there),
-    }
+    if there < wanted { Scale::Grows { to: wanted } } else { clean(fleet, there) }
 }
 
 fn shrink(fleet: &Fleet, last: &Node) -> Scale {

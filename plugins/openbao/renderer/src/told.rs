@@ -147,9 +147,8 @@ fn scaling(cluster: &Cluster, operation: &Operation) -> String {
         Scale::Grows { to } => format!("{to} nodes; new ones join by themselves"),
         Scale::Waits(why) => format!("{} nodes are asked for; waiting: {why}", spec.replicas),
         Scale::Blocked(why) => format!(
-            "{} nodes are asked for, and the operator may not take a node out of Raft ({why}). Either let it: {}. Or do it yourself, the highest \
-             node first, once all others are well: `bao operator step-down` where it leads, then `bao operator raft remove-peer <pod>`; \
-             nothing is taken away before Raft can be asked",
+            "{} nodes are asked for, and the operator may not ask the store who Raft counts, nor take a node out of it ({why}). Nothing goes: Raft \
+             would go on counting it. To let the operator in, {}",
             spec.replicas,
             access::by_hand(cluster)
         ),

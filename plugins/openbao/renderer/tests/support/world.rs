@@ -68,6 +68,8 @@ pub struct World {
     pub restarts: Vec<i32>,
     /// Everything that the store was told.
     pub told: Vec<String>,
+    /// What the last answer was given to.
+    pub asked: Option<Request>,
     clock: u32,
 }
 
@@ -89,6 +91,7 @@ impl World {
             results: BTreeMap::new(),
             restarts: Vec::new(),
             told: Vec::new(),
+            asked: None,
             clock: 0,
         };
         for _ in 0..12 {
@@ -172,6 +175,7 @@ impl World {
             self.needs = response.needs.clone();
             response = render(&self.asked(&self.needs)).unwrap();
         }
+        self.asked = Some(self.request());
         self.needs.clone_from(&response.needs);
         self.apply(&response);
         self.previous = Some(response.status.clone());
