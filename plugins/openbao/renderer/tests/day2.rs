@@ -282,7 +282,7 @@ proptest! {
                 Happens::Renews => world.certificate += 1,
                 Happens::Crashes(ordinal) => if let Some(pod) = world.pods.get_mut(&ordinal) { pod.crashed = true; },
                 Happens::Evicts(ordinal) => drop(world.pods.remove(&ordinal)),
-                Happens::Leads(ordinal) => if world.peers.contains(&ordinal) && world.is_up(ordinal) && world.leader.is_some() { world.leader = Some((ordinal, 3)); },
+                Happens::Leads(ordinal) => if world.peers.contains(&ordinal) && world.is_up(ordinal) && world.leader.is_some() { world.crown(ordinal) },
             }
             world.tick();
         }

@@ -354,6 +354,12 @@ impl World {
         done()
     }
 
+    /// That node leads from now on, at a time of its own.
+    pub fn crown(&mut self, ordinal: i32) {
+        self.clock += 1;
+        self.leader = Some((ordinal, self.clock));
+    }
+
     /// A uid that nobody had before.
     pub(super) fn name(&mut self, of: &str) -> String {
         self.clock += 1;
