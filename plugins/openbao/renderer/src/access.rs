@@ -72,13 +72,12 @@ pub fn user() -> Value {
 
 /// How somebody who may do everything lets the operator in.
 pub fn by_hand(cluster: &Cluster) -> String {
-    let Cluster { name, namespace, .. } = cluster;
+    let Cluster { namespace, .. } = cluster;
     let secret = cluster.operator_secret();
     format!(
         "log in as who may write policies, then: bao auth enable userpass (where it is not); printf '%s' '{}' | bao policy write {OPERATOR} -; \
          bao write auth/userpass/users/{OPERATOR} token_policies={OPERATOR} token_no_default_policy=true token_type=batch token_ttl={TOKEN_TTL} \
-         password=\"$(kubectl get secret {secret} -n {namespace} -o jsonpath='{{.data.password}}' | base64 -d)\"; see docs/runbooks/operator-access.md of the \
-         cluster {name}",
+         password=\"$(kubectl get secret {secret} -n {namespace} -o jsonpath='{{.data.password}}' | base64 -d)\"; see docs/runbooks/operator-access.md",
         policy(cluster).replace('\n', " ").trim_end()
     )
 }

@@ -50,7 +50,7 @@ pub fn quorum_lost(live: &Live) -> Option<Vec<&Node>> {
 pub fn quorum_message(live: &Live, down: &[&Node]) -> String {
     let each: Vec<String> = down.iter().map(|node| format!("{} ({})", node.name, node.what_ails())).collect();
     format!(
-        "{} of {} nodes are up, and Raft needs {}. Not up: {}. Nothing is restarted or taken away meanwhile. Nodes that come back with their volumes mend it; \
+        "{} of {} nodes are up, and Raft needs {}. Not up: {}. No node that is up is touched. Nodes that come back with their volumes mend it; \
          where volumes are lost for good, see {QUORUM_RUNBOOK}",
         live.nodes.len() - down.len(),
         live.nodes.len(),
