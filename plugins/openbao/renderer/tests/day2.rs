@@ -169,6 +169,16 @@ fn shrinking_takes_one_node_after_the_other_out_of_raft_before_it_goes_and_then_
 }
 
 #[test]
+fn a_template_and_a_number_that_change_together_are_done_one_after_the_other() {
+    let mut world = World::calm("replicas: 5");
+    world.crown(4);
+    world.spec = "{replicas: 3, logLevel: debug}".to_owned();
+    // The world checks that nobody restarts while a node is taken away.
+    world.until("done", |world, _| world.is_settled());
+    assert_eq!(world.restarts, [2, 1, 0], "nodes that go are not restarted first");
+}
+
+#[test]
 fn growing_needs_nothing_and_after_shrinking_it_waits_for_the_old_volumes() {
     let mut world = World::calm("replicas: 3");
     world.spec = "replicas: 5".to_owned();

@@ -47,6 +47,7 @@ impl World {
     fn restart(&mut self, ordinal: i32) {
         let others: Vec<i32> = self.pods.keys().copied().filter(|other| *other != ordinal && !self.is_up(*other)).collect();
         if self.is_up(ordinal) {
+            assert!(!self.busy, "{ordinal} is restarted while another node gives something up: {}", self.describe());
             assert!(others.is_empty(), "{ordinal} is restarted while {others:?} are down: {}", self.describe());
             let leads = self.leader.is_some_and(|(leader, _)| leader == ordinal);
             assert!(!leads || !self.lets_in || self.peers.len() == 1, "{ordinal} is restarted while it leads: {}", self.describe());

@@ -68,6 +68,8 @@ pub struct World {
     pub restarts: Vec<i32>,
     /// Everything that the store was told.
     pub told: Vec<String>,
+    /// A node was told to give something up in this tick.
+    pub busy: bool,
     /// What the last answer was given to.
     pub asked: Option<Request>,
     clock: u32,
@@ -91,6 +93,7 @@ impl World {
             results: BTreeMap::new(),
             restarts: Vec::new(),
             told: Vec::new(),
+            busy: false,
             asked: None,
             clock: 0,
         };
@@ -106,6 +109,7 @@ impl World {
     /// The host looks once, and everybody else does what they do meanwhile.
     pub fn tick(&mut self) -> Response {
         self.clock += 1;
+        self.busy = false;
         let response = self.reconcile();
         self.controller();
         self.raft();
@@ -333,6 +337,7 @@ impl World {
             return ActionOutcome::Ok("{}".to_owned());
         }
         let endpoint = &spec["endpoint"];
+        self.busy = true;
         let done = || ActionOutcome::Ok(json!({"status": 204, "exposed": {}}).to_string());
         if endpoint["path"] == "/v1/sys/step-down" {
             let host = endpoint["destination"]["service"]["hostname"].as_str().unwrap().to_owned();
