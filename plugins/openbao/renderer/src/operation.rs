@@ -60,7 +60,8 @@ pub fn decide(cluster: &Cluster, live: &Live, template: &str, requests: Fates, d
     let desired = cluster.spec.replicas;
     let now = live.replicas().unwrap_or(desired);
     let may_ask = live.wants_operator() && live.was_initialized();
-    let raft = may_ask.then_some(&live.raft);
+    // Between two passwords nobody can be asked, which is no reason to go on without asking.
+    let raft = live.was_initialized().then_some(if may_ask { &live.raft } else { &Raft::Unknown });
     let by_itself = is_by_itself(cluster)?;
 
     let rollout = rollout_of(live, template, raft, by_itself);
@@ -142,7 +143,8 @@ fn one_at_a_time(live: &Live, rollout: Rollout, scale: Scale) -> (Rollout, Scale
     let is_same = |ordinal: &i32| live.nodes.iter().any(|node| node.ordinal == *ordinal && Some(node.name.as_str()) == restarting);
     // Between the word and the deed a pod looks as well as ever.
     let in_flight = matches!(&rollout, Rollout::Restarts { ordinal } if is_same(ordinal));
-    let is_first_look = live.operation.is_none();
+    // What is blocked is looked at rarely, so what frees it is a first look too.
+    let is_first_look = live.operation.as_ref().is_none_or(|told| told.step == told::BLOCKED);
     let (rollout, scale) = match (in_flight, scale.acts()) {
         (true, true) => (rollout, Scale::Waits("a node is being restarted".to_owned())),
         (false, true) => (rollout.held("the number of nodes changes first"), scale),

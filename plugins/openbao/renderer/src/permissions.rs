@@ -43,7 +43,8 @@ pub fn permissions() -> Value {
         "pods": {
             "hostAccess": false,
             "serviceAccounts": ["own"],
-            "secretRefs": ["own", "input", "owner-spec"],
+            // The first password goes when somebody deletes it, and the template goes on naming it: a template that changed for that would restart the nodes.
+            "secretRefs": ["own", "input", "owner-spec", "{owner}-admin", "{owner}-operator"],
             "images": [format!("{}:*", crate::DEFAULT_REPOSITORY), "owner-spec"],
         },
         "rbac": [{"apiGroups": [""], "resources": ["pods"], "verbs": POD_VERBS}],
