@@ -3,9 +3,9 @@
 
 mod support;
 
-use banhbaoring_sdk::wit::{Response, State};
+use banhbaoring_sdk::wit::{ActionOutcome, OutcomeError, Response, State};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::world::World;
 
 fn condition(response: &Response, of: &str) -> String {
@@ -41,7 +41,7 @@ fn a_calm_cluster_is_asked_rarely_and_nothing_is_under_way() {
     assert!(response.actions.is_empty() && status(&response)["operation"].is_null());
     assert_eq!(
         status(&response)["members"][2],
-        serde_json::json!({"name": "prod-2", "active": false, "sealed": false, "initialized": true,
+        json!({"name": "prod-2", "active": false, "sealed": false, "initialized": true,
         "version": "2.4.0", "ready": true, "upToDate": true, "voter": true})
     );
     assert_eq!(world.tick(), response, "the same again");
@@ -130,6 +130,38 @@ fn a_renewed_certificate_goes_the_same_way_and_one_that_is_renewed_under_way_wai
 }
 
 #[test]
+fn a_request_that_fails_or_whose_end_nobody_knows_is_made_again() {
+    let error = OutcomeError { class: "unavailable".to_owned(), message: "no answer".to_owned() };
+    let sealed = json!({"status": 503, "exposed": {}}).to_string();
+    let mishaps = vec![ActionOutcome::Error(error), ActionOutcome::Unknown, ActionOutcome::Ok(sealed)];
+    for spec in ["{replicas: 5, logLevel: debug}", "replicas: 3"] {
+        let mut world = World::calm("replicas: 5");
+        world.crown(4);
+        world.mishaps.clone_from(&mishaps);
+        world.spec = spec.to_owned();
+        let told = |response: &Response| response.message.contains("is tried again: the store answered 503");
+        world.until("told", |_, response| told(response));
+        world.until("done", |world, _| world.is_settled());
+        assert!(world.mishaps.is_empty());
+        assert_eq!(world.told.iter().filter(|told| *told == "step-down prod-4").count(), 1, "{:?}", world.told);
+    }
+}
+
+#[test]
+fn answers_that_come_late_slow_things_down_and_nothing_else() {
+    for leader in 0..5 {
+        let mut world = World::calm("replicas: 5");
+        world.lags = true;
+        world.crown(leader);
+        world.spec = "{replicas: 5, logLevel: debug}".to_owned();
+        world.until("upgraded", |world, _| world.is_settled());
+        assert_eq!(world.restarts, [4, 3, 2, 1, 0]);
+        world.spec = "{replicas: 3, logLevel: trace}".to_owned();
+        world.until("shrunk and upgraded", |world, _| world.is_settled());
+    }
+}
+
+#[test]
 fn a_single_node_restarts_at_once_and_nobody_is_told_to_step_down() {
     let mut world = World::calm("replicas: 1");
     world.spec = "{replicas: 1, logLevel: debug}".to_owned();
@@ -157,7 +189,7 @@ fn shrinking_takes_one_node_after_the_other_out_of_raft_before_it_goes_and_then_
         let mut world = World::calm("replicas: 5");
         world.leader = Some((leader, 7));
         world.spec = "replicas: 3".to_owned();
-        world.until("done", |world, response| world.is_settled() && status(response)["retired"] == serde_json::json!([]));
+        world.until("done", |world, response| world.is_settled() && status(response)["retired"] == json!([]));
         let told: Vec<&str> = world.told.iter().map(String::as_str).filter(|told| !told.starts_with("step-down")).collect();
         assert_eq!(told, ["remove prod-4", "remove prod-3", "delete data-prod-4", "delete data-prod-3"], "leader {leader}");
         assert!(world.restarts.is_empty());

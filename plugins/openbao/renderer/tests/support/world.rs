@@ -70,6 +70,11 @@ pub struct World {
     pub told: Vec<String>,
     /// A node was told to give something up in this tick.
     pub busy: bool,
+    /// What comes of the next requests to the store instead of what they ask for.
+    pub mishaps: Vec<ActionOutcome>,
+    /// Answers tell of the tick before.
+    pub lags: bool,
+    before: Option<Box<World>>,
     /// What the last answer was given to.
     pub asked: Option<Request>,
     clock: u32,
@@ -94,6 +99,9 @@ impl World {
             restarts: Vec::new(),
             told: Vec::new(),
             busy: false,
+            mishaps: Vec::new(),
+            lags: false,
+            before: None,
             asked: None,
             clock: 0,
         };
@@ -110,7 +118,9 @@ impl World {
     pub fn tick(&mut self) -> Response {
         self.clock += 1;
         self.busy = false;
+        let before = self.lags.then(|| Box::new(Self { before: None, ..self.clone() }));
         let response = self.reconcile();
+        self.before = before;
         self.controller();
         self.raft();
         response
@@ -198,7 +208,8 @@ impl World {
         let mut request = request(&owner(&self.spec), Some(seals::generated_key("prod")));
         request.previous.clone_from(&self.previous);
         request.children = self.children();
-        let mut answers: Vec<Answer> = needs.iter().map(|need| Answer { id: need.id.clone(), outcome: self.answer(need) }).collect();
+        let seen = self.before.as_deref().unwrap_or(self);
+        let mut answers: Vec<Answer> = needs.iter().map(|need| Answer { id: need.id.clone(), outcome: seen.answer(need) }).collect();
         answers.sort_by(|a, b| a.id.cmp(&b.id));
         request.answers = answers;
         request.results = self.results.iter().map(|(id, outcome)| ActionResult { id: id.clone(), outcome: outcome.clone() }).collect();
@@ -337,6 +348,9 @@ impl World {
             return ActionOutcome::Ok("{}".to_owned());
         }
         let endpoint = &spec["endpoint"];
+        if let Some(mishap) = self.mishaps.pop() {
+            return mishap;
+        }
         self.busy = true;
         let done = || ActionOutcome::Ok(json!({"status": 204, "exposed": {}}).to_string());
         if endpoint["path"] == "/v1/sys/step-down" {
