@@ -34,6 +34,8 @@ use crate::{DEFAULT_OPENBAO_VERSION, schema};
     doc = "An OpenBao cluster with integrated Raft storage that unseals itself.",
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version", description = "Version of OpenBao"),
     printcolumn(name = "Replicas", type_ = "string", json_path = ".status.nodes", description = "Nodes ready/desired"),
+    printcolumn(name = "Leader", type_ = "string", json_path = ".status.leader", description = "The pod that leads", priority = 1),
+    printcolumn(name = "Operation", type_ = "string", json_path = ".status.operation.kind", description = "What is being done to the nodes"),
     printcolumn(name = "Unseal", type_ = "string", json_path = ".spec.unseal.type", description = "Who unseals"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -70,11 +72,10 @@ pub struct OpenBaoClusterSpec {
     #[schemars(length(max = 16), transform = schema::pull_secrets)]
     pub image_pull_secrets: Vec<LocalObjectReference>,
 
-    /// Raft nodes. A node is never taken away: Raft would go on counting it, and lose its quorum.
+    /// Raft nodes. Fewer than before: one node after the other, from the highest, leaves Raft before its pod goes, and then its volumes are deleted.
     #[serde(default = "default_replicas")]
     #[x_kube(
-        validation = Rule::new("self in [1, 3, 5, 7]").message("replicas must be 1, 3, 5 or 7: an even number of Raft nodes tolerates no more failures than one node less"),
-        validation = Rule::new("self >= oldSelf").message("replicas cannot shrink: the nodes taken away would still count for Raft's quorum; restore a snapshot into a smaller cluster instead")
+        validation = Rule::new("self in [1, 3, 5, 7]").message("replicas must be 1, 3, 5 or 7: an even number of Raft nodes tolerates no more failures than one node less")
     )]
     pub replicas: i32,
 

@@ -23,7 +23,7 @@ pub use network::{NetworkPolicySpec, PublicServiceSpec, ServiceType};
 pub use pod::{PodSpec, ServiceAccountSpec};
 pub use provider::ProviderFields;
 pub use server::{AuditDevice, ListenerSpec, LogFormat, LogLevel, RaftSpec, TelemetrySpec, TlsVersion};
-pub use status::{NodeStatus, OpenBaoClusterStatus};
+pub use status::{NodeStatus, OpenBaoClusterStatus, OperationKind, OperationStatus};
 pub use storage::{DeletionPolicy, StorageSpec};
 pub use tls::{AcmeSpec, CertificateSpec, IssuerRef, TlsMode, TlsSpec};
 pub use unseal::{SecretKey, SecretName, UnsealSpec};

@@ -43,6 +43,15 @@ pub struct OpenBaoClusterStatus {
     /// The Secret with the first password of the user `admin`, where the first node initialises the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_secret: Option<String>,
+    /// The Secret with the password of the user `operator`, by which nodes are asked and told things on day 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_secret: Option<String>,
+    /// What is being done to the nodes; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationStatus>,
+    /// Pods that were taken away and whose volumes are still to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<String>,
     /// A node is sealed; absent while no node has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<bool>,
@@ -59,7 +68,7 @@ pub struct OpenBaoClusterStatus {
     pub components: Vec<Value>,
 }
 
-/// A node as it labels its own pod.
+/// A node as it labels its own pod, and what its pod and Raft say of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeStatus {
@@ -77,4 +86,35 @@ pub struct NodeStatus {
     /// The version that it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Its pod is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// Its pod is of the newest revision of the StatefulSet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to_date: Option<bool>,
+    /// Raft counts it; absent where the operator may not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voter: Option<bool>,
+}
+
+/// What is being done to the nodes. The next step is taken only where the step before stands here, so that nothing is done on the first look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationStatus {
+    /// What for.
+    pub kind: OperationKind,
+    /// How far: the reason of the condition `Upgrading` or `Scaling`.
+    pub step: String,
+    /// The pod that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+/// What nodes are touched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OperationKind {
+    /// Another pod template: version, configuration, certificate.
+    Upgrade,
+    /// Another number of nodes.
+    Scale,
 }

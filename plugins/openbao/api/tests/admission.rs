@@ -235,7 +235,7 @@ async fn what_cannot_be_undone_cannot_be_asked_for() {
             "{replicas: 3, auditStorage: {size: 1Gi}, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}",
             "auditStorage cannot be added to or taken from",
         ),
-        ("{replicas: 1, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "replicas cannot shrink"),
+        ("{replicas: 2, storage: {size: 10Gi, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "replicas must be 1, 3, 5 or 7"),
         ("{replicas: 3, storage: {size: 10239Mi, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "size cannot shrink"),
         ("{replicas: 3, storage: {size: 10G, storageClass: fast}, unseal: {type: awskms, keyId: a}}", "size cannot shrink"),
         ("{replicas: 3, storage: {size: 10Gi, storageClass: slow}, unseal: {type: awskms, keyId: a}}", "storageClass is immutable"),
@@ -246,9 +246,11 @@ async fn what_cannot_be_undone_cannot_be_asked_for() {
         let told = apply(&kubectl, &cluster("a", after), false).await.err().unwrap_or_else(|| panic!("{after} was taken"));
         assert!(told.contains(reason), "{after}: expected {reason:?} in {told}");
     }
-    apply(&kubectl, &cluster("a", "{replicas: 5, storage: {size: 20Gi, storageClass: fast}, unseal: {type: awskms, keyId: b}}"), false)
-        .await
-        .unwrap();
+    // Nodes come and go.
+    for replicas in [5, 1] {
+        let after = format!("{{replicas: {replicas}, storage: {{size: 20Gi, storageClass: fast}}, unseal: {{type: awskms, keyId: b}}}}");
+        apply(&kubectl, &cluster("a", &after), false).await.unwrap();
+    }
 }
 
 /// What the operator writes when a cluster was rendered for the first time.
@@ -294,14 +296,14 @@ async fn a_name_of_which_no_service_can_be_made_is_refused() {
 async fn the_table_tells_the_story() {
     let kubectl = served("table").await;
     apply(&kubectl, &cluster("a", ""), false).await.unwrap();
-    let status = json!({"status": {"phase": "Running", "nodes": "3/3", "conditions": [
+    let status = json!({"status": {"phase": "Running", "nodes": "3/3", "operation": {"kind": "Upgrade", "step": "Restarting", "node": "a-2"}, "conditions": [
         {"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
     ], "components": [{"name": "openbao", "anything": 1}, {"name": "-"}, {"name": "-"}]}});
     kubectl.run(&["patch", "obc", "a", "--subresource=status", "--type=merge", "-p", &status.to_string()]).await.unwrap();
     let table = kubectl.run(&["get", "obc"]).await.unwrap();
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    assert_eq!(lines.next().unwrap(), ["NAME", "VERSION", "REPLICAS", "UNSEAL", "PHASE", "READY", "AGE"]);
-    assert_eq!(lines.next().unwrap()[..6], ["a", "2.4.0", "3/3", "static", "Running", "True"]);
+    assert_eq!(lines.next().unwrap(), ["NAME", "VERSION", "REPLICAS", "OPERATION", "UNSEAL", "PHASE", "READY", "AGE"]);
+    assert_eq!(lines.next().unwrap()[..7], ["a", "2.4.0", "3/3", "Upgrade", "static", "Running", "True"]);
     let kept = kubectl.run(&["get", "obc", "a", "-o", "jsonpath={.status.components[0].anything}"]).await.unwrap();
     assert_eq!(kept.trim(), "1");
 }

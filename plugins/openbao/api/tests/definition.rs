@@ -29,7 +29,7 @@ fn the_table_and_the_names_are_what_people_type() {
     assert!(version["subresources"]["status"].is_object());
     let columns: Vec<_> =
         version["additionalPrinterColumns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
-    assert_eq!(columns, ["Version", "Replicas", "Unseal", "Phase", "Ready", "Age"]);
+    assert_eq!(columns, ["Version", "Replicas", "Leader", "Operation", "Unseal", "Phase", "Ready", "Age"]);
 }
 
 #[test]

@@ -15,6 +15,10 @@ pub const CLUSTER_LABEL: &str = "openbao.org/cluster";
 pub const API_PORT: i32 = 8200;
 /// Port on which nodes replicate.
 pub const CLUSTER_PORT: i32 = 8201;
+/// Name of the volume claim of the data.
+pub const DATA_CLAIM: &str = "data";
+/// Name of the volume claim of audit logs.
+pub const AUDIT_CLAIM: &str = "audit";
 /// Port of the listener with the edge certificate, where there is one.
 pub const EDGE_PORT: i32 = 8210;
 
@@ -58,6 +62,11 @@ impl Cluster<'_> {
         format!("{}-admin", self.name)
     }
 
+    /// Secret with the password of the user `operator`.
+    pub fn operator_secret(&self) -> String {
+        format!("{}-operator", self.name)
+    }
+
     /// ConfigMap with the authority's certificate.
     pub fn ca_config_map(&self) -> String {
         format!("{}-ca", self.name)
@@ -91,6 +100,20 @@ impl Cluster<'_> {
     /// Pod of a node.
     pub fn pod(&self, ordinal: i32) -> String {
         format!("{}-{ordinal}", self.name)
+    }
+
+    /// Ordinal of one of our pods by its name, which is also its id in Raft.
+    pub fn ordinal(&self, pod: &str) -> Option<i32> {
+        let digits = pod.strip_prefix(self.name)?.strip_prefix('-')?;
+        let ordinal = digits.parse().ok()?;
+        // `prod-007` and `prod-+7` are numbers too, and no pods of ours.
+        (self.pod(ordinal) == pod).then_some(ordinal)
+    }
+
+    /// Claims of a node, which the StatefulSet made.
+    pub fn claims(&self, ordinal: i32) -> Vec<String> {
+        let audit = self.spec.audit_storage.is_some().then_some(AUDIT_CLAIM);
+        [DATA_CLAIM].into_iter().chain(audit).map(|claim| format!("{claim}-{}", self.pod(ordinal))).collect()
     }
 
     /// Secret with the edge certificate, where it is not the cluster's own and not OpenBao's affair.

@@ -1,13 +1,16 @@
 //! The component `openbao`: reads the request, calls the pure parts in order, and puts the answer together.
 
 use banhbaoring_openbao_api::{GROUP_KIND, OpenBaoClusterSpec};
+use banhbaoring_sdk::answer::Outcome;
+use banhbaoring_sdk::contract::need::HttpAnswer;
 use banhbaoring_sdk::prelude::*;
 
 use crate::cluster::Cluster;
 use crate::live::{self, Live};
+use crate::operation::{self, Fate};
 use crate::plugin_config::PluginConfig;
 use crate::version::ServerVersion;
-use crate::{check, config, initialization, objects, report, secrets};
+use crate::{access, check, config, initialization, objects, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -75,14 +78,37 @@ impl Component for OpenBao {
         let by_itself = initialization::is_by_itself(&cluster)?;
         let live = Live::read(cx, &cluster)?;
         let config = config::render(&cluster)?;
+        let template = objects::template(&cluster, &config)?;
+        let requests = |id: &str| Ok(fate_of(cx.outcome::<action::Http>(id)?, refused));
+        let deletions = |id: &str| Ok(fate_of(cx.outcome::<action::Delete>(id)?, |_| None));
+        let operation = operation::decide(&cluster, &live, &template.hash, &requests, &deletions)?;
 
         let response = Response::progressing("Rendered", "")
             .secret(secrets::authority(&cluster))
             .secret(secrets::server(&cluster))
-            .objects(objects::render(&cluster, &config, &live)?);
+            .objects(objects::render(&cluster, &config, template, &live, &operation)?);
         let admin = (by_itself && live.wants_admin()).then(|| initialization::admin(&cluster));
         let response = admin.into_iter().fold(response, Response::secret);
-        let response = live::needs(&cluster).into_iter().fold(response, Response::need);
-        Ok(report::tell(response, &cluster, &live, cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider)))
+        let operator = live.wants_operator().then(|| access::secret(&cluster));
+        let response = operator.into_iter().fold(response, Response::secret);
+        let response = live::needs(&cluster, &live, &operation.attention).into_iter().fold(response, Response::need);
+        let response = operation.actions.iter().cloned().fold(response, Response::action);
+        let response = if operation.attention.is_quick { response.requeue_after(operation.attention.seconds()) } else { response };
+        let provider = cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider);
+        Ok(report::tell(response, &cluster, &live, &operation, provider))
     }
+}
+
+fn fate_of<T>(outcome: Outcome<T>, refusal: impl FnOnce(&T) -> Option<String>) -> Fate {
+    match outcome {
+        Outcome::NotRun => Fate::Stands,
+        Outcome::Done(result) => refusal(&result).map_or(Fate::Stands, Fate::Lapsed),
+        Outcome::Error(error) => Fate::Lapsed(format!("{}: {}", error.class, error.message)),
+        Outcome::Unknown => Fate::Lapsed("nobody knows whether it happened".to_owned()),
+    }
+}
+
+/// A request that got there has an answer of any status.
+fn refused(answer: &HttpAnswer) -> Option<String> {
+    (!(200..300).contains(&answer.status)).then(|| format!("the store answered {}", answer.status))
 }

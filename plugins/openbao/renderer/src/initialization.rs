@@ -12,6 +12,7 @@ use banhbaoring_sdk::contract::generator::{Password, Template};
 use banhbaoring_sdk::{Failure, GeneratedSecret};
 use serde_json::{Map, Value, json};
 
+use crate::access;
 use crate::cluster::Cluster;
 use crate::version::Feature;
 
@@ -61,7 +62,7 @@ pub fn file(cluster: &Cluster, is_initialized: bool) -> Result<String, Failure> 
     ];
     let asked: Vec<Value> = requests.iter().map(asked).collect();
     let revoke = [entry("revoke", "update", "auth/token/revoke-self", &json!({}), false)];
-    let mut blocks = vec![json!({"admin": {"request": admin}})];
+    let mut blocks = vec![json!({"admin": {"request": admin}}), json!({"operator": {"request": operator(cluster)}})];
     if !asked.is_empty() {
         blocks.push(json!({"requests": {"request": asked}}));
     }
@@ -88,6 +89,17 @@ pub fn admin(cluster: &Cluster) -> GeneratedSecret {
         // Only ever the first password: nothing is lost with it.
         .keep(false);
     cluster.labels().into_iter().fold(secret, |secret, (key, value)| secret.label(key, value))
+}
+
+/// After the admin, who could make the operator's user by hand, and before what may fail.
+fn operator(cluster: &Cluster) -> [Value; 2] {
+    let mut user = access::user();
+    user["password"] = json!({"eval_type": "string", "eval_source": "env", "env_var": access::PASSWORD_VARIABLE});
+    let path = |kind: &str| format!("{kind}/{}", access::OPERATOR);
+    [
+        entry("policy", "update", &path("sys/policies/acl"), &json!({"policy": access::policy(cluster)}), false),
+        entry("user", "update", &path("auth/userpass/users"), &user, false),
+    ]
 }
 
 fn asked(request: &InitializationRequest) -> Value {

@@ -4,6 +4,7 @@
 //! spec ─┐                      ┌─ config   config.hcl, written by hcl
 //!       ├─ component ─ cluster ┼─ objects  StatefulSet, Services, …
 //! seal ─┘                      ├─ secrets  what the host shall make
+//!                              ├─ operation what is done to nodes that run: rollout, scale
 //!                              └─ report   what live tells
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! answer ([`banhbaoring_sdk::wit::Seal`]) comes in.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
+pub mod access;
 pub mod check;
 pub mod cluster;
 pub mod component;
@@ -20,10 +22,14 @@ pub mod hcl;
 pub mod initialization;
 pub mod live;
 pub mod objects;
+pub mod operation;
 pub mod permissions;
 pub mod plugin_config;
 pub mod report;
+pub mod rollout;
+pub mod scale;
 pub mod secrets;
+pub mod told;
 pub mod version;
 
 use banhbaoring_sdk::{KindSource, export_plugin};

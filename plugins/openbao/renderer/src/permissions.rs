@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::access;
 use crate::objects::POD_VERBS;
 
 /// The permissions of the descriptor.
@@ -26,13 +27,24 @@ pub fn permissions() -> Value {
             owned("rbac.authorization.k8s.io", &["rolebindings", "roles"]),
             // The hash of a certificate that the owner names rolls the pods; only the host sees the value.
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "relation": "referenced", "namespaces": ["owner"]},
-            // The labels by which OpenBao tells how a node is. The pods are made by the StatefulSet, not by this component.
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "relation": "any", "namespaces": ["owner"]},
+            // How a node is, by its labels and its readiness. The pods are made by the StatefulSet, not by this component. Listing: the host finds the pods
+            // behind a Service by that.
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"], "relation": "any", "namespaces": ["owner"]},
+            {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "list"], "relation": "any", "namespaces": ["owner"]},
+            // Volumes of a node that Raft has let go. The StatefulSet made them too.
+            {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "delete"], "relation": "any", "namespaces": ["owner"]},
+        ],
+        // What crate::access sends, and nothing else of the store's API.
+        "http": [
+            {"service": "owned", "methods": ["GET"], "paths": [access::LEADER, access::CONFIGURATION, access::AUTOPILOT]},
+            {"service": "owned", "methods": ["PUT"], "paths": [access::STEP_DOWN, access::REMOVE_PEER]},
+            {"service": "owned", "methods": ["POST"], "paths": [access::LOGIN]},
         ],
         "pods": {
             "hostAccess": false,
             "serviceAccounts": ["own"],
-            "secretRefs": ["own", "input", "owner-spec"],
+            // The first password goes when somebody deletes it, and the template goes on naming it: a template that changed for that would restart the nodes.
+            "secretRefs": ["own", "input", "owner-spec", "{owner}-admin", "{owner}-operator"],
             "images": [format!("{}:*", crate::DEFAULT_REPOSITORY), "owner-spec"],
         },
         "rbac": [{"apiGroups": [""], "resources": ["pods"], "verbs": POD_VERBS}],

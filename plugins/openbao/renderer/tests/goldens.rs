@@ -9,9 +9,61 @@ use std::path::{Path, PathBuf};
 use banhbaoring_plugin_openbao::Exports;
 use banhbaoring_sdk::testing;
 use banhbaoring_sdk::wit::{Request, Seal};
+use serde_json::Value;
+use support::world::World;
 use support::{example, owner, request, seals};
 
+/// Each stage of day 2, as the host would ask about it.
+fn day_2() -> Vec<(&'static str, Request)> {
+    let stage = |world: &mut World, step: &str| {
+        world.until(step, |_, response| response.status.parse::<Value>().unwrap()["operation"]["step"] == step);
+        world.asked.clone().unwrap()
+    };
+    let mut calm = World::calm("");
+    calm.leader = Some((2, 9));
+    calm.tick();
+    let mut cases = vec![("day-2-calm", calm.asked.clone().unwrap())];
+
+    let mut upgrade = calm.clone();
+    upgrade.spec = "logLevel: debug".to_owned();
+    cases.push(("upgrade-1-new-template", stage(&mut upgrade, "Starting")));
+    cases.push(("upgrade-2-leader-in-the-way", stage(&mut upgrade, "SteppingDown")));
+    let bad = upgrade.set.as_ref().unwrap().update.clone();
+    cases.push(("upgrade-3-restart", stage(&mut upgrade, "Restarting")));
+    let mut stuck = upgrade.clone();
+    cases.push(("upgrade-4-node-starts", stage(&mut upgrade, "WaitingForNode")));
+    cases.push(("upgrade-5-next-node", stage(&mut upgrade, "Restarting")));
+    stuck.bad.insert(bad);
+    cases.push(("upgrade-stuck", stage(&mut stuck, "UpgradeStuck")));
+    stuck.spec = String::new();
+    cases.push(("upgrade-reverted-1-old-template", stage(&mut stuck, "Starting")));
+    cases.push(("upgrade-reverted-2-restart", stage(&mut stuck, "Restarting")));
+
+    let mut scale = World::calm("replicas: 5");
+    scale.leader = Some((4, 9));
+    scale.spec = "replicas: 3".to_owned();
+    cases.push(("scale-5-to-3-1-first-look", stage(&mut scale, "Waiting")));
+    cases.push(("scale-5-to-3-2-leader-in-the-way", stage(&mut scale, "SteppingDown")));
+    cases.push(("scale-5-to-3-3-raft", stage(&mut scale, "RemovingPeer")));
+    cases.push(("scale-5-to-3-4-pod", stage(&mut scale, "RemovingNode")));
+    cases.push(("scale-5-to-3-5-volumes", stage(&mut scale, "DeletingVolumes")));
+    cases.push(("scale-5-to-3-6-volumes-gone", stage(&mut scale, "VolumesDeleted")));
+    let mut grown = calm;
+    grown.spec = "replicas: 5".to_owned();
+    cases.push(("scale-3-to-5", stage(&mut grown, "AddingNodes")));
+    let manual = |replicas: i32| format!("{{replicas: {replicas}, initialization: {{mode: Manual}}}}");
+    let mut blocked = World::calm(&manual(5));
+    blocked.lets_in = false;
+    blocked.spec = manual(3);
+    cases.push(("scale-down-blocked", stage(&mut blocked, "ScaleDownBlocked")));
+    cases
+}
+
 fn cases() -> Vec<(&'static str, Request)> {
+    first_requests().into_iter().chain(day_2()).collect()
+}
+
+fn first_requests() -> Vec<(&'static str, Request)> {
     let with = |name: &str, seal: Seal| request(&example(name), Some(seal));
     let version = |version: &str, seal: Seal| request(&owner(&format!("version: {version}")), Some(seal));
     let tls = |tls: &str| request(&owner(tls), Some(seals::generated_key("prod")));

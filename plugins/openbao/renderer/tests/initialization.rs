@@ -16,10 +16,11 @@ fn only_the_first_node_is_told_to_initialise_and_only_before_it_was() {
     let response = rendered("");
     let blocks = init_file(&response)["initialize"].as_array().unwrap().clone();
     let names: Vec<&String> = blocks.iter().flat_map(|block| block.as_object().unwrap().keys()).collect();
-    assert_eq!(names, ["admin", "end"], "who gets in first, the end of the token last");
-    assert_eq!(blocks[1]["end"]["request"][0]["revoke"]["path"], "auth/token/revoke-self");
+    assert_eq!(names, ["admin", "operator", "end"], "who gets in first, the end of the token last");
+    assert_eq!(blocks[2]["end"]["request"][0]["revoke"]["path"], "auth/token/revoke-self");
     let command = container(&response)["command"][2].as_str().unwrap().to_owned();
-    assert!(command.contains("*-0) init=-config=/etc/bao/init/init.json;; esac") && command.ends_with("$init"), "{command}");
+    assert!(command.contains("*-0) init=-config=/etc/bao/init/init.json;;") && command.ends_with("$init"), "{command}");
+    assert!(command.contains("*) unset INITIAL_ADMIN_PASSWORD INITIAL_OPERATOR_PASSWORD;; esac"), "{command}");
     let mut again = request(&owner(""), Some(seals::generated_key("prod")));
     again.previous = Some(json!({"initialized": true}).to_string());
     let again = render(&again).unwrap();
@@ -30,6 +31,9 @@ fn only_the_first_node_is_told_to_initialise_and_only_before_it_was() {
     let variables = container(&response)["env"].as_array().unwrap().clone();
     let password = variables.iter().find(|variable| variable["name"] == "INITIAL_ADMIN_PASSWORD").unwrap();
     assert_eq!(password["valueFrom"]["secretKeyRef"], json!({"name": "prod-admin", "key": "password", "optional": true}));
+    let password = variables.iter().find(|variable| variable["name"] == "INITIAL_OPERATOR_PASSWORD").unwrap();
+    assert_eq!(password["valueFrom"]["secretKeyRef"], json!({"name": "prod-operator", "key": "password", "optional": true}));
+    assert!(again.secrets.iter().any(|secret| secret.name == "prod-operator"), "it is needed on day 2");
     let by_hand = rendered("initialization: {mode: Manual}");
     assert!(!objects(&by_hand).iter().any(|object| object["metadata"]["name"] == "prod-init"));
     assert!(!by_hand.secrets.iter().any(|secret| secret.name == "prod-admin"));
@@ -54,6 +58,27 @@ fn a_first_password_that_is_lost_early_is_let_go_and_made_again_and_later_it_is_
     assert!(!asks(json!({"adminSecret": "prod-admin"}), false), "let go");
     assert!(asks(json!({"adminSecret": null}), false), "and made again");
     assert!(!asks(json!({"initialized": true}), false), "but not for a store that is initialised");
+}
+
+#[test]
+fn the_operators_password_that_is_lost_is_let_go_and_made_again_and_nothing_is_sent_without_it() {
+    let asks = |previous: Value, there: bool| {
+        let mut asked = request(&owner(""), Some(seals::generated_key("prod")));
+        asked.previous = Some(previous.to_string());
+        let mut secret = stateful_set(ReadinessState::Ready, &json!({}));
+        (secret.reference.api_version, secret.reference.kind, secret.reference.name) =
+            ("v1".into(), "Secret".into(), "prod-operator".into());
+        asked.children = there.then_some(secret).into_iter().collect();
+        let response = render(&asked).unwrap();
+        let made = response.secrets.iter().any(|secret| secret.name == "prod-operator");
+        let sent = response.needs.iter().any(|need| need.kind == "http");
+        assert!(made || !sent, "a login without its Secret is refused as a whole");
+        (made, sent)
+    };
+    assert_eq!(asks(json!({}), false), (true, false), "at first");
+    assert_eq!(asks(json!({"operatorSecret": "prod-operator", "initialized": true}), true), (true, true));
+    assert_eq!(asks(json!({"operatorSecret": "prod-operator", "initialized": true}), false), (false, false), "let go");
+    assert_eq!(asks(json!({"initialized": true}), false), (true, true), "and made again");
 }
 
 #[test]

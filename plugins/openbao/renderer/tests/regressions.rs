@@ -6,8 +6,9 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use banhbaoring_sdk::wit::{Answer, AnswerOutcome, EnvValue, EnvVar, FailureClass, KmsPluginSource, ReadinessState, State};
+use banhbaoring_sdk::wit::{AnswerOutcome, EnvValue, EnvVar, FailureClass, KmsPluginSource, ReadinessState, State};
 use serde_json::{Value, json};
+use support::world::World;
 use support::{config, container, object, objects, owner, refused, render, rendered, request, seals, stateful_set, template};
 
 #[test]
@@ -309,18 +310,16 @@ fn an_audit_device_that_could_not_write_is_refused() {
 #[test]
 fn defect_5_what_the_nodes_tell_becomes_the_state_from_which_the_phase_follows() {
     let told = |labels: &[Value]| {
-        let mut request = request(&owner(""), Some(seals::generated_key("prod")));
-        request.children = vec![stateful_set(ReadinessState::Ready, &json!({"/status/readyReplicas": 3}))];
-        request.answers = labels
-            .iter()
-            .enumerate()
-            .map(|(ordinal, labels)| Answer {
-                id: format!("node-{ordinal}"),
-                outcome: AnswerOutcome::Ok(
-                    json!({"reference": {"apiVersion": "v1", "kind": "Pod", "name": format!("prod-{ordinal}")}, "uid": "u", "value": labels}).to_string(),
-                ),
-            })
-            .collect();
+        let mut request = World::calm("").request();
+        request.previous = None;
+        for (ordinal, answer) in request.answers.iter_mut().filter(|answer| answer.id.starts_with("node-")).enumerate() {
+            let AnswerOutcome::Ok(view) = &answer.outcome else { panic!("{answer:?}") };
+            let mut view: Value = view.parse().unwrap();
+            let fields = view["value"].as_object_mut().unwrap();
+            fields.retain(|pointer, _| !pointer.starts_with("/metadata/labels/openbao-"));
+            fields.extend(labels.get(ordinal).and_then(Value::as_object).cloned().into_iter().flatten());
+            answer.outcome = AnswerOutcome::Ok(view.to_string());
+        }
         render(&request).unwrap()
     };
     let labels = |active: &str, initialized: &str, sealed: &str| json!({"/metadata/labels/openbao-active": active, "/metadata/labels/openbao-initialized": initialized, "/metadata/labels/openbao-sealed": sealed});

@@ -10,13 +10,22 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::probe;
+use crate::access;
 use crate::cluster::{API_PORT, CLUSTER_PORT, Cluster, EDGE_PORT};
 use crate::config::CONFIG_FILE;
 use crate::initialization::{INIT_DIR, INIT_FILE, PASSWORD_VARIABLE, is_by_itself};
 
 /// Variables that are set here and by nobody else.
-pub const ENV_OF_OURS: [&str; 7] =
-    ["BAO_K8S_POD_NAME", "BAO_K8S_NAMESPACE", "BAO_RAFT_NODE_ID", "BAO_API_ADDR", "BAO_CLUSTER_ADDR", "HOME", PASSWORD_VARIABLE];
+pub const ENV_OF_OURS: [&str; 8] = [
+    "BAO_K8S_POD_NAME",
+    "BAO_K8S_NAMESPACE",
+    "BAO_RAFT_NODE_ID",
+    "BAO_API_ADDR",
+    "BAO_CLUSTER_ADDR",
+    "HOME",
+    PASSWORD_VARIABLE,
+    access::PASSWORD_VARIABLE,
+];
 
 pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
     let mut ports = vec![port("https", API_PORT), port("https-internal", CLUSTER_PORT)];
@@ -46,10 +55,11 @@ pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
     })
 }
 
-/// All nodes share one template; only the first one may have the blocks that initialise the store.
+/// All nodes share one template; only the first one may have the blocks that initialise the store, and only its process gets the passwords.
 fn command(initialises: bool) -> String {
     if initialises {
-        let chosen = format!("init=; case \"$BAO_K8S_POD_NAME\" in *-0) init=-config={INIT_DIR}/{INIT_FILE};; esac");
+        let forget = format!("unset {PASSWORD_VARIABLE} {}", access::PASSWORD_VARIABLE);
+        let chosen = format!("init=; case \"$BAO_K8S_POD_NAME\" in *-0) init=-config={INIT_DIR}/{INIT_FILE};; *) {forget};; esac");
         format!("umask 0077; {chosen}; exec bao server -config={CONFIG_FILE} $init")
     } else {
         format!("umask 0077; exec bao server -config={CONFIG_FILE}")
@@ -70,6 +80,7 @@ fn environment(cluster: &Cluster) -> Result<Vec<EnvVar>, Failure> {
     ];
     if is_by_itself(cluster)? {
         variables.push(from_secret(PASSWORD_VARIABLE, &cluster.admin_secret(), "password", Some(true)));
+        variables.push(from_secret(access::PASSWORD_VARIABLE, &cluster.operator_secret(), "password", Some(true)));
     }
     let mut seen: BTreeMap<&str, &EnvValue> = BTreeMap::new();
     for SealEnv { name, value } in &cluster.seal.env {

@@ -20,13 +20,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::cluster::Cluster;
 use crate::initialization;
 use crate::live::Live;
+use crate::operation::Operation;
 
 pub(crate) use account::POD_VERBS;
 pub use container::ENV_OF_OURS;
-pub use stateful_set::{CONFIG_HASH, EDGE_HASH, TLS_HASH};
+pub use stateful_set::{CONFIG_HASH, EDGE_HASH, TLS_HASH, Template, template};
 
 /// All objects, in an order that people read: who, what, where, how many.
-pub fn render(cluster: &Cluster, config: &str, live: &Live) -> Result<Vec<Object>, Failure> {
+pub fn render(cluster: &Cluster, config: &str, template: Template, live: &Live, operation: &Operation) -> Result<Vec<Object>, Failure> {
     let mut objects = vec![
         Object::of(&account::service_account(cluster)),
         Object::of(&account::role(cluster)),
@@ -35,7 +36,7 @@ pub fn render(cluster: &Cluster, config: &str, live: &Live) -> Result<Vec<Object
         service(&services::headless(cluster)),
         service(&services::active(cluster)),
         service(&services::public(cluster)),
-        Object::of(&stateful_set::stateful_set(cluster, config, live)?),
+        Object::of(&stateful_set::stateful_set(cluster, template, live, operation)),
     ];
     if initialization::is_by_itself(cluster)? {
         let file = initialization::file(cluster, live.was_initialized())?;

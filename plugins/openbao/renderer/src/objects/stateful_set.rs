@@ -5,12 +5,15 @@
 //! (`tls_auto_reload`), before that a renewed certificate rolls the pods through the placeholder `$(hash:…)` that the host fills in. One
 //! node at a time restarts and unseals itself, twice in a certificate's life; the alternative, a second container that shares the
 //! process namespace to send signals, would be there all the time.
+//!
+//! Which node restarts when is [`crate::rollout`]'s; here is only how it is written down.
 
 use std::collections::BTreeMap;
 
 use banhbaoring_openbao_api::{DeletionPolicy, PodSpec as Wishes, StorageSpec};
 use banhbaoring_sdk::Failure;
 use banhbaoring_sdk::contract::SecretHash;
+use banhbaoring_sdk::json::canonical;
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
     StatefulSetUpdateStrategy,
@@ -23,8 +26,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::{container, metadata, some, some_list, volumes};
-use crate::cluster::{CLUSTER_LABEL, Cluster};
-use crate::live::Live;
+use crate::cluster::{AUDIT_CLAIM, CLUSTER_LABEL, Cluster, DATA_CLAIM};
+use crate::live::{Live, TEMPLATE_HASH};
+use crate::operation::Operation;
 use crate::version::Feature;
 
 /// Annotation with the hash of `config.hcl`.
@@ -38,23 +42,29 @@ pub const EDGE_HASH: &str = "openbao.org/tls-edge-hash";
 const USER: i64 = 100;
 const GROUP: i64 = 1000;
 
-pub(super) fn stateful_set(cluster: &Cluster, config: &str, live: &Live) -> Result<StatefulSet, Failure> {
+pub(super) fn stateful_set(cluster: &Cluster, template: Template, live: &Live, operation: &Operation) -> StatefulSet {
     let spec = cluster.spec;
-    let mut claims = vec![claim(cluster, volumes::DATA, &spec.storage, live)];
-    if let Some(storage) = &spec.audit_storage {
-        claims.push(claim(cluster, volumes::AUDIT, storage, live));
+    let Template { mut spec_of_pods, hash } = template;
+    if operation.keeps_hashes {
+        keep_hashes(&mut spec_of_pods, live);
     }
-    Ok(StatefulSet {
-        metadata: metadata(cluster, cluster.name),
+    let mut meta = metadata(cluster, cluster.name);
+    meta.annotations = Some([(TEMPLATE_HASH.to_owned(), hash)].into());
+    let mut claims = vec![claim(cluster, DATA_CLAIM, &spec.storage, live)];
+    if let Some(storage) = &spec.audit_storage {
+        claims.push(claim(cluster, AUDIT_CLAIM, storage, live));
+    }
+    StatefulSet {
+        metadata: meta,
         spec: Some(StatefulSetSpec {
             service_name: Some(cluster.name.to_owned()),
-            replicas: Some(spec.replicas),
+            replicas: Some(operation.replicas),
             // One after the other would wait for a first node that waits for the others.
             pod_management_policy: Some("Parallel".to_owned()),
             update_strategy: Some(StatefulSetUpdateStrategy {
                 type_: Some("RollingUpdate".to_owned()),
                 rolling_update: Some(RollingUpdateStatefulSetStrategy {
-                    partition: Some(0),
+                    partition: Some(operation.partition),
                     ..RollingUpdateStatefulSetStrategy::default()
                 }),
             }),
@@ -68,17 +78,43 @@ pub(super) fn stateful_set(cluster: &Cluster, config: &str, live: &Live) -> Resu
                     }
                     .to_owned(),
                 ),
+                // Whoever scales by hand must not lose data; volumes of nodes that Raft has let go are deleted by name.
                 when_scaled: Some("Retain".to_owned()),
             }),
             volume_claim_templates: Some(claims),
-            template: template(cluster, config)?,
+            template: spec_of_pods,
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
-    })
+    }
 }
 
-fn template(cluster: &Cluster, config: &str) -> Result<PodTemplateSpec, Failure> {
+/// The pods' template as it is rendered, whatever is under way, and its hash: by it a template that changes is told from one that is being rolled out.
+/// Hashes of Secrets are not in it, they are filled in later; one that changes is a new revision all the same.
+pub struct Template {
+    spec_of_pods: PodTemplateSpec,
+    /// The hash.
+    pub hash: String,
+}
+
+/// Renders the template.
+pub fn template(cluster: &Cluster, config: &str) -> Result<Template, Failure> {
+    let spec_of_pods = pod_template(cluster, config)?;
+    let json = serde_json::to_value(&spec_of_pods)
+        .map_err(|error| Failure::internal("UnserialisableTemplate", format!("the pod template does not serialise to JSON: {error}")))?;
+    Ok(Template { spec_of_pods, hash: crate::digest::hex(&canonical(&json)) })
+}
+
+fn keep_hashes(template: &mut PodTemplateSpec, live: &Live) {
+    let annotations = template.metadata.as_mut().and_then(|metadata| metadata.annotations.as_mut());
+    for (key, value) in annotations.into_iter().flatten().filter(|(key, _)| [TLS_HASH, EDGE_HASH].contains(&key.as_str())) {
+        if let Some(kept) = live.template_annotation(key) {
+            kept.clone_into(value);
+        }
+    }
+}
+
+fn pod_template(cluster: &Cluster, config: &str) -> Result<PodTemplateSpec, Failure> {
     let Wishes {
         // The container's.
         resources: _,

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
     ObjectFieldSelector, ProjectedVolumeSource, SecretVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 
-use crate::cluster::Cluster;
+use crate::cluster::{AUDIT_CLAIM, Cluster, DATA_CLAIM};
 use crate::config::{ACME_CA_DIR, AUDIT_DIR, DATA_DIR, EDGE_TLS_DIR, PLUGIN_DIR, TLS_DIR};
 use crate::initialization::{INIT_DIR, is_by_itself};
 
@@ -19,11 +19,6 @@ const GROUP_READ: i32 = 0o440;
 const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const CONFIG_DIR: &str = "/etc/bao/config";
 
-/// Name of the volume claim of the data.
-pub(super) const DATA: &str = "data";
-/// Name of the volume claim of audit logs.
-pub(super) const AUDIT: &str = "audit";
-
 /// A pod's volumes and its container's mounts, in the same order.
 pub(super) struct Mounted {
     pub(super) volumes: Vec<Volume>,
@@ -31,9 +26,9 @@ pub(super) struct Mounted {
 }
 
 pub(super) fn of(cluster: &Cluster) -> Result<Mounted, Failure> {
-    let mut mounted = Mounted { volumes: Vec::new(), mounts: vec![mount(DATA, DATA_DIR, false)] };
+    let mut mounted = Mounted { volumes: Vec::new(), mounts: vec![mount(DATA_CLAIM, DATA_DIR, false)] };
     if cluster.spec.audit_storage.is_some() {
-        mounted.mounts.push(mount(AUDIT, AUDIT_DIR, false));
+        mounted.mounts.push(mount(AUDIT_CLAIM, AUDIT_DIR, false));
     }
     mounted.read_only("config", CONFIG_DIR, config_map("config", &cluster.config_map()));
     if is_by_itself(cluster)? {

@@ -1,7 +1,10 @@
 //! Requests as the host would send them: a cluster from YAML, and what an unseal provider would have answered.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+mod machines;
+pub mod nodes;
 pub mod seals;
+pub mod world;
 
 use banhbaoring_openbao_api::OpenBaoClusterSpec;
 use banhbaoring_plugin_openbao::Exports;

@@ -1,4 +1,7 @@
-//! What there is, told: state, conditions, status, outputs, events. Nothing here changes what is rendered.
+//! What there is, told: state, conditions, status, outputs, events. Nothing here changes what is rendered. What is done to the nodes is worded in
+//! [`crate::told`].
+
+mod nodes;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +13,8 @@ use serde_json::json;
 use crate::cluster::{API_PORT, Cluster};
 use crate::initialization::is_by_itself;
 use crate::live::Live;
+use crate::operation::Operation;
+use crate::told;
 
 /// The certificates are there.
 pub const TLS_READY: &str = "TLSReady";
@@ -26,17 +31,29 @@ pub const UNSEALED: &str = "Unsealed";
 const DATA_LOST: &str = "DataLost";
 
 /// All condition types, as they are declared.
-pub const CONDITION_TYPES: [&str; 5] = [TLS_READY, UNSEAL_CONFIGURED, STORAGE_SIZED, INITIALIZED, UNSEALED];
+pub const CONDITION_TYPES: [&str; 9] = [
+    TLS_READY,
+    UNSEAL_CONFIGURED,
+    STORAGE_SIZED,
+    INITIALIZED,
+    UNSEALED,
+    nodes::HAS_QUORUM,
+    nodes::OPERATOR_ACCESS,
+    told::UPGRADING,
+    told::SCALING,
+];
 
 /// How many warnings of a provider become events, and their longest message in bytes.
 const MAX_WARNINGS: usize = 16;
 const MAX_WARNING: usize = 1024;
 
 /// Adds everything that is told to a response with the desired objects.
-pub fn tell(response: Response, cluster: &Cluster, live: &Live, provider: &str) -> Response {
-    let (state, reason, message) = state(cluster, live);
+pub fn tell(response: Response, cluster: &Cluster, live: &Live, operation: &Operation, provider: &str) -> Response {
+    let (state, reason, message) = state(cluster, live, operation);
     let response = response.state(state, reason, message);
     let response = conditions(response, cluster, live, provider);
+    let response = nodes::conditions(response, cluster, live, operation);
+    let response = told::conditions(response, cluster, live, operation);
     let response = cluster.seal.warnings.iter().take(MAX_WARNINGS).fold(response, |response, warning| {
         let message: String = warning.chars().take(MAX_WARNING / 4).collect();
         // A key of bounded length that changes with the text, so that a new warning is told and an old one is not told again.
@@ -44,6 +61,7 @@ pub fn tell(response: Response, cluster: &Cluster, live: &Live, provider: &str) 
     });
     let nodes = format!("{}/{}", live.ready_nodes(), cluster.spec.replicas);
     let endpoints = endpoints(cluster);
+    let retired: Vec<String> = operation.retired.iter().map(|ordinal| cluster.pod(*ordinal)).collect();
     response
         .output("endpoints", &endpoints)
         .output("caConfigMap", cluster.ca_config_map())
@@ -59,26 +77,35 @@ pub fn tell(response: Response, cluster: &Cluster, live: &Live, provider: &str) 
             "initialized": if live.was_initialized() { Some(true) } else { live.initialized() },
             "sealed": live.sealed(),
             "adminSecret": (live.wants_admin() && is_by_itself(cluster).unwrap_or(false)).then(|| cluster.admin_secret()),
-            "members": live.nodes,
+            "operatorSecret": live.wants_operator().then(|| cluster.operator_secret()),
+            "operation": operation.told,
+            "retired": retired,
+            "members": nodes::members(live),
             "endpoints": endpoints,
         }))
 }
 
-fn state(cluster: &Cluster, live: &Live) -> (State, String, String) {
+fn state(cluster: &Cluster, live: &Live, operation: &Operation) -> (State, String, String) {
     let told = |state, reason: &str, message: String| (state, reason.to_owned(), message);
     let Some(child) = &live.stateful_set else {
         return told(State::Progressing, "Creating", format!("the {} nodes are being made", cluster.spec.replicas));
     };
+    let summary = told::summary(cluster, live, operation);
     match child.readiness {
+        _ if live.has_lost_data() => told(State::Failed, DATA_LOST, data_lost(cluster)),
         ReadinessState::Failed => {
             told(State::Failed, if child.reason.is_empty() { "NodesFailed" } else { &child.reason }, child.message.clone())
         }
+        _ if let Some(down) = nodes::quorum_lost(live).filter(|_| summary.is_none() || live.nodes.len() > 1) => {
+            told(State::Failed, nodes::QUORUM_LOST, nodes::quorum_message(live, &down))
+        }
+        // Whether a partition leaves nodes behind is known here and not to whoever sees the StatefulSet alone.
+        _ if let Some((reason, message)) = summary => told(State::Progressing, reason, message),
         ReadinessState::Progressing => told(
             State::Progressing,
             if child.reason.is_empty() { "NodesStarting" } else { &child.reason },
             format!("{} of {} nodes are ready; {}", live.ready_nodes(), cluster.spec.replicas, child.message),
         ),
-        _ if live.has_lost_data() => told(State::Failed, DATA_LOST, data_lost(cluster)),
         // Pods that have told nothing leave the word to the StatefulSet: a platform may keep the labels from them.
         ReadinessState::Ready if live.initialized() == Some(false) => {
             told(State::Progressing, "WaitingForInitialization", format!("all nodes run; {}", waits_for(cluster)))
@@ -195,5 +222,5 @@ fn endpoints(cluster: &Cluster) -> BTreeMap<&'static str, String> {
 }
 
 fn names_of_sealed(live: &Live) -> Vec<&str> {
-    live.nodes.iter().filter(|node| node.sealed == Some(true)).map(|node| node.name.as_str()).collect()
+    live.pods().filter(|(_, pod)| pod.sealed == Some(true)).map(|(node, _)| node.name.as_str()).collect()
 }

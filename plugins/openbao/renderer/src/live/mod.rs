@@ -1,0 +1,240 @@
+//! What there is already: the StatefulSet as the host sees it, the nodes by their pods, Raft by what it answers, and what was told before. Reading only;
+//! what follows from it is decided in [`crate::operation`] and told by [`crate::report`].
+
+mod node;
+mod questions;
+mod raft;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use banhbaoring_openbao_api::OperationStatus;
+use banhbaoring_sdk::context::Child;
+use banhbaoring_sdk::contract::need::{self, ObjectView};
+use banhbaoring_sdk::wit::ReadinessState;
+use banhbaoring_sdk::{Context, Failure};
+use serde_json::Value;
+
+use crate::cluster::{CLUSTER_LABEL, Cluster};
+use crate::component::OpenBao;
+
+pub use node::{Node, Pod, Presence, Trouble};
+pub use questions::{Attention, needs};
+pub use raft::{Leads, Peer, Raft};
+
+/// Annotation of the StatefulSet with the hash of the template that was rendered.
+pub const TEMPLATE_HASH: &str = "openbao.org/template-hash";
+
+/// Fields of the StatefulSet that the host is asked for.
+pub const STATEFUL_SET_FIELDS: [&str; 10] = [
+    "/metadata/annotations/openbao.org~1template-hash",
+    "/metadata/generation",
+    "/spec/replicas",
+    "/spec/template/metadata/annotations",
+    "/spec/updateStrategy/rollingUpdate/partition",
+    "/spec/volumeClaimTemplates",
+    "/status/currentRevision",
+    "/status/observedGeneration",
+    "/status/readyReplicas",
+    "/status/updateRevision",
+];
+
+/// What there is.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// The StatefulSet, once it is there.
+    pub stateful_set: Option<Child>,
+    /// The Certificate of cert-manager, once it is there.
+    pub certificate: Option<Child>,
+    /// The nodes that the StatefulSet has, or is about to have, by ordinal.
+    pub nodes: Vec<Node>,
+    /// Nodes that were taken away and whose volumes are not yet.
+    pub retired: Vec<Node>,
+    /// Claims of those, by name.
+    pub claims: BTreeMap<String, Presence<Claim>>,
+    /// Who Raft counts.
+    pub raft: Raft,
+    /// How many voters may fail.
+    pub tolerance: Option<i64>,
+    /// Nodes that were asked whether they lead, by ordinal.
+    pub leads: BTreeMap<i32, Leads>,
+    /// What was under way at the last look.
+    pub operation: Option<OperationStatus>,
+    sizes: BTreeMap<String, String>,
+    /// What was told before: labels go with their pods.
+    told_initialized: bool,
+    /// The Secret with the first password of `admin` is there.
+    has_admin: bool,
+    told_admin: bool,
+    has_operator: bool,
+    told_operator: bool,
+}
+
+/// A volume claim of a node that was taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// This incarnation of it.
+    pub uid: String,
+    /// The StatefulSet of this cluster made it.
+    pub is_ours: bool,
+}
+
+/// What this component wrote into the status.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Told {
+    initialized: Option<bool>,
+    admin_secret: Option<String>,
+    operator_secret: Option<String>,
+    // Not its own type: a step that another version wrote must not make the rest forgotten.
+    operation: Option<Value>,
+    retired: Vec<String>,
+}
+
+impl Live {
+    /// Reads a request.
+    pub fn read(cx: &Context<OpenBao>, cluster: &Cluster) -> Result<Self, Failure> {
+        let told = cx.previous::<Told>().unwrap_or_default();
+        let mut live = Self {
+            stateful_set: cx.child("StatefulSet", cluster.name).cloned(),
+            certificate: cx.child("Certificate", &cluster.edge_certificate()).cloned(),
+            raft: Raft::read(cx.answer::<need::Http>(questions::RAFT)?, cluster),
+            tolerance: raft::tolerance(cx.answer::<need::Http>(questions::TOLERANCE)?),
+            operation: told.operation.and_then(|operation| serde_json::from_value(operation).ok()),
+            told_initialized: told.initialized == Some(true),
+            has_admin: cx.child("Secret", &cluster.admin_secret()).is_some(),
+            told_admin: told.admin_secret.is_some(),
+            has_operator: cx.child("Secret", &cluster.operator_secret()).is_some(),
+            told_operator: told.operator_secret.is_some(),
+            ..Self::default()
+        };
+        live.sizes = live.stateful_set.as_ref().map(|child| sizes(child.field("/spec/volumeClaimTemplates"))).unwrap_or_default();
+        let read = |ordinal| {
+            let pod = Presence::of(cx.answer::<need::Object>(&questions::node(ordinal))?, Pod::read);
+            Ok::<_, Failure>(Node { ordinal, name: cluster.pod(ordinal), pod })
+        };
+        live.nodes = (0..live.replicas().unwrap_or(cluster.spec.replicas)).map(read).collect::<Result<_, _>>()?;
+        let retired: BTreeSet<i32> = told.retired.iter().filter_map(|name| cluster.ordinal(name)).collect();
+        live.retired = retired.into_iter().map(read).collect::<Result<_, _>>()?;
+        for claim in live.retired.iter().flat_map(|node| cluster.claims(node.ordinal)) {
+            let answer = cx.answer::<need::Object>(&questions::claim(&claim))?;
+            live.claims.insert(claim, Presence::of(answer, |view| Claim::read(view, cluster)));
+        }
+        for node in &live.nodes {
+            live.leads.insert(node.ordinal, Leads::read(cx.answer::<need::Http>(&questions::leader(node.ordinal))?));
+        }
+        Ok(live)
+    }
+
+    /// Size in the template of a claim that is there.
+    pub fn claim_size(&self, name: &str) -> Option<&str> {
+        self.sizes.get(name).map(String::as_str)
+    }
+
+    /// Replicas of the StatefulSet as it is.
+    pub fn replicas(&self) -> Option<i32> {
+        self.stateful_set.as_ref().map(|_| self.number("/spec/replicas").unwrap_or(1))
+    }
+
+    /// The partition as it is.
+    pub fn partition(&self) -> Option<i32> {
+        self.number("/spec/updateStrategy/rollingUpdate/partition")
+    }
+
+    /// The template's revisions, the one before and the one that pods are brought to, where the StatefulSet's controller has seen its newest form.
+    pub fn revisions(&self) -> Option<(&str, &str)> {
+        let child = self.stateful_set.as_ref()?;
+        let has_seen = self.number("/status/observedGeneration") >= self.number("/metadata/generation");
+        let text = |pointer| child.field(pointer).as_str();
+        let revisions = (text("/status/currentRevision")?, text("/status/updateRevision")?);
+        has_seen.then_some(revisions)
+    }
+
+    /// The hash of the template as it was rendered last.
+    pub fn template_hash(&self) -> Option<&str> {
+        self.stateful_set.as_ref()?.field(STATEFUL_SET_FIELDS[0]).as_str()
+    }
+
+    /// An annotation of the pod template as it is.
+    pub fn template_annotation(&self, key: &str) -> Option<&str> {
+        self.stateful_set.as_ref()?.field("/spec/template/metadata/annotations").get(key)?.as_str()
+    }
+
+    /// Nodes that are ready.
+    pub fn ready_nodes(&self) -> i32 {
+        self.number("/status/readyReplicas").unwrap_or(0)
+    }
+
+    /// The nodes are there, up to date and ready.
+    pub fn is_ready(&self) -> bool {
+        self.stateful_set.as_ref().is_some_and(|child| child.readiness == ReadinessState::Ready)
+    }
+
+    /// All nodes that told agree on this.
+    pub fn initialized(&self) -> Option<bool> {
+        let mut told = self.pods().filter_map(|(_, pod)| pod.initialized).peekable();
+        told.peek()?;
+        Some(told.any(|initialized| initialized))
+    }
+
+    /// The store is initialised, or was: what was told once is not forgotten with the pods.
+    pub fn was_initialized(&self) -> bool {
+        self.told_initialized || self.initialized() == Some(true)
+    }
+
+    /// The Secret with the first password of `admin` is asked for: while it is there, and before the store is initialised. Whoever deletes it later meant
+    /// it; one that goes earlier is let go first, because what is asked for and lost is not made anew.
+    pub fn wants_admin(&self) -> bool {
+        self.has_admin || !(self.was_initialized() || self.told_admin)
+    }
+
+    /// The Secret with the password of `operator` is asked for always. One that was lost is let go first, and then made anew: whoever administers the
+    /// store can give the user the new password, and nothing is sealed with the old one.
+    pub fn wants_operator(&self) -> bool {
+        self.has_operator || !self.told_operator
+    }
+
+    /// The store was initialised, and all nodes that tell say that it is not: their volumes are not those of before.
+    pub fn has_lost_data(&self) -> bool {
+        self.told_initialized && self.initialized() == Some(false)
+    }
+
+    /// A node that told is sealed.
+    pub fn sealed(&self) -> Option<bool> {
+        let mut told = self.pods().filter_map(|(_, pod)| pod.sealed).peekable();
+        told.peek()?;
+        Some(told.any(|sealed| sealed))
+    }
+
+    /// The pod that leads.
+    pub fn leader(&self) -> Option<&str> {
+        self.pods().find(|(_, pod)| pod.active == Some(true)).map(|(node, _)| node.name.as_str())
+    }
+
+    /// The nodes whose pods are there.
+    pub fn pods(&self) -> impl Iterator<Item = (&Node, &Pod)> {
+        self.nodes.iter().filter_map(|node| Some((node, node.pod.there()?)))
+    }
+
+    fn number(&self, pointer: &str) -> Option<i32> {
+        let number = self.stateful_set.as_ref().and_then(|child| child.field(pointer).as_i64());
+        number.and_then(|number| i32::try_from(number).ok())
+    }
+}
+
+impl Claim {
+    /// The controller gives claims the labels of the StatefulSet's selector.
+    fn read(view: &ObjectView, cluster: &Cluster) -> Self {
+        let labels = view.value.get(questions::LABELS).unwrap_or(&Value::Null);
+        let is_ours = cluster.selector().iter().all(|(key, value)| labels[key] == value.as_str()) && labels.get(CLUSTER_LABEL).is_some();
+        Self { uid: view.uid.clone(), is_ours }
+    }
+}
+
+fn sizes(templates: &Value) -> BTreeMap<String, String> {
+    let read = |template: &Value| {
+        let name = template.pointer("/metadata/name")?.as_str()?;
+        let size = template.pointer("/spec/resources/requests/storage")?.as_str()?;
+        Some((name.to_owned(), size.to_owned()))
+    };
+    templates.as_array().map(|templates| templates.iter().filter_map(read).collect()).unwrap_or_default()
+}

@@ -1,0 +1,227 @@
+//! One node as its pod tells: what OpenBao labels it, and what Kubernetes says of it. Reading only.
+//!
+//! Every pointer that is asked for stands still while nothing happens: `lastProbeTime` of conditions is never set by the kubelet, and container statuses
+//! change with restarts alone. So a healthy cluster is no news.
+
+use banhbaoring_sdk::answer::Answer;
+use banhbaoring_sdk::contract::need::ObjectView;
+use serde_json::Value;
+
+/// What is asked of each pod: OpenBao's own labels, the revision, and what the kubelet says.
+pub const POD_FIELDS: [&str; 8] =
+    [ACTIVE, INITIALIZED, SEALED, VERSION, REVISION, "/metadata/deletionTimestamp", "/status/conditions", "/status/containerStatuses"];
+
+const ACTIVE: &str = "/metadata/labels/openbao-active";
+const INITIALIZED: &str = "/metadata/labels/openbao-initialized";
+const SEALED: &str = "/metadata/labels/openbao-sealed";
+const VERSION: &str = "/metadata/labels/openbao-version";
+const REVISION: &str = "/metadata/labels/controller-revision-hash";
+
+/// Reasons for which a container waits that pass by themselves.
+const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+/// Longest text of somebody else in a message, in characters.
+const SHOWN: usize = 200;
+
+/// Whether there is something, as far as it was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Presence<T> {
+    /// Not asked yet, or not answered.
+    #[default]
+    Unknown,
+    /// There is none.
+    Missing,
+    /// There it is.
+    There(T),
+}
+
+impl<T> Presence<T> {
+    /// What is there.
+    pub fn there(&self) -> Option<&T> {
+        match self {
+            Self::There(what) => Some(what),
+            Self::Unknown | Self::Missing => None,
+        }
+    }
+
+    /// It is known that there is none.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing)
+    }
+
+    /// Nothing is known.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown)
+    }
+
+    pub(super) fn of(answer: Answer<ObjectView>, read: impl FnOnce(&ObjectView) -> T) -> Self {
+        if answer.is_not_found() {
+            return Self::Missing;
+        }
+        answer.known().map_or(Self::Unknown, |view| Self::There(read(&view)))
+    }
+}
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its ordinal.
+    pub ordinal: i32,
+    /// Its pod, and its id in Raft.
+    pub name: String,
+    /// The pod itself.
+    pub pod: Presence<Pod>,
+}
+
+/// The pod of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// This incarnation of it.
+    pub uid: String,
+    /// The revision of the StatefulSet that it was made of.
+    pub revision: Option<String>,
+    /// The kubelet says that it is ready.
+    pub ready: bool,
+    /// It is being deleted.
+    pub ending: bool,
+    /// It leads.
+    pub active: Option<bool>,
+    /// It is initialised.
+    pub initialized: Option<bool>,
+    /// It is sealed.
+    pub sealed: Option<bool>,
+    /// The version that it runs.
+    pub version: Option<String>,
+    /// What keeps it from being ready.
+    pub trouble: Option<Trouble>,
+}
+
+/// What keeps a pod from being ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// It does not pass by waiting, as far as anybody can tell.
+    pub is_lasting: bool,
+    /// For people.
+    pub message: String,
+}
+
+impl Node {
+    /// It serves: ready, not on its way out, not sealed. One that waits to be initialised is sealed and well.
+    pub fn is_up(&self) -> bool {
+        self.pod.there().is_some_and(|pod| pod.ready && !pod.ending && !pod.is_sealed())
+    }
+
+    /// It is of that revision.
+    pub fn is_of(&self, revision: &str) -> bool {
+        self.pod.there().is_some_and(|pod| pod.revision.as_deref() == Some(revision))
+    }
+
+    /// Why it is not up, for people.
+    pub fn what_ails(&self) -> String {
+        match &self.pod {
+            Presence::Unknown => "its pod was not seen yet".to_owned(),
+            Presence::Missing => "its pod is not there".to_owned(),
+            Presence::There(pod) if pod.ending => "its pod is being deleted".to_owned(),
+            Presence::There(pod) => match &pod.trouble {
+                Some(trouble) => trouble.message.clone(),
+                None if pod.is_sealed() => "it is sealed".to_owned(),
+                None => "its pod is not ready".to_owned(),
+            },
+        }
+    }
+
+    /// What ails it does not pass by waiting.
+    pub fn ails_for_long(&self) -> bool {
+        self.pod.there().is_some_and(|pod| !pod.ending && pod.trouble.as_ref().is_some_and(|trouble| trouble.is_lasting))
+    }
+
+    /// It is sealed although the store is initialised.
+    pub fn is_sealed(&self) -> bool {
+        self.pod.there().is_some_and(Pod::is_sealed)
+    }
+}
+
+impl Pod {
+    fn is_sealed(&self) -> bool {
+        self.sealed == Some(true) && self.initialized != Some(false)
+    }
+
+    pub(super) fn read(view: &ObjectView) -> Self {
+        let field = |pointer: &str| view.value.get(pointer).unwrap_or(&Value::Null);
+        let text = |pointer: &str| field(pointer).as_str();
+        let flag = |pointer: &str| text(pointer).and_then(|text| text.parse().ok());
+        let conditions = list(field("/status/conditions"));
+        let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        let trouble = (!ready).then(|| trouble(conditions, list(field("/status/containerStatuses")))).flatten();
+        Self {
+            uid: view.uid.clone(),
+            revision: text(REVISION).map(ToOwned::to_owned),
+            ready,
+            ending: !field("/metadata/deletionTimestamp").is_null(),
+            active: flag(ACTIVE),
+            initialized: flag(INITIALIZED),
+            sealed: flag(SEALED),
+            version: text(VERSION).map(ToOwned::to_owned),
+            trouble,
+        }
+    }
+}
+
+/// There is no clock here, so that something lasts is read off what the kubelet does about it: it backs off, or has started the container anew, which it
+/// does only after the start-up probe gave up or the process ended.
+fn trouble(conditions: &[Value], containers: &[Value]) -> Option<Trouble> {
+    let waiting = containers.iter().find_map(|container| {
+        let waiting = container.pointer("/state/waiting")?;
+        let reason = waiting["reason"].as_str().filter(|reason| !PASSING.contains(reason))?;
+        Some(Trouble { is_lasting: true, message: said(reason, &waiting["message"]) })
+    });
+    let restarted = || {
+        let count = containers.iter().filter_map(|container| container["restartCount"].as_i64()).max().filter(|count| *count > 0)?;
+        let ended = containers.iter().find_map(|container| container.pointer("/lastState/terminated/exitCode"));
+        let code = ended.map(|code| format!(", last with exit code {code}")).unwrap_or_default();
+        Some(Trouble { is_lasting: true, message: format!("its container ended {count} times{code}") })
+    };
+    let unscheduled = || {
+        let found = conditions.iter().find(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False")?;
+        Some(Trouble { is_lasting: true, message: said(found["reason"].as_str()?, &found["message"]) })
+    };
+    let unready = || {
+        let found = conditions.iter().find(|condition| condition["type"] == "Ready")?;
+        let since = found["lastTransitionTime"].as_str().unwrap_or("its start");
+        Some(Trouble { is_lasting: false, message: format!("its pod is not ready since {since}") })
+    };
+    waiting.or_else(restarted).or_else(unscheduled).or_else(unready)
+}
+
+fn said(reason: &str, message: &Value) -> String {
+    let message: String = message.as_str().unwrap_or_default().chars().take(SHOWN).collect();
+    if message.is_empty() { reason.to_owned() } else { format!("{reason}: {message}") }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trouble;
+    use serde_json::{Value, json};
+
+    fn told(conditions: Value, containers: Value) -> Option<(bool, String)> {
+        let found = trouble(super::list(&conditions), super::list(&containers))?;
+        Some((found.is_lasting, found.message))
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_lasts() {
+        let unready = json!([{"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+        let starting = json!([{"restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}}]);
+        assert_eq!(told(unready.clone(), starting), Some((false, "its pod is not ready since 2026-01-01T00:00:00Z".to_owned())));
+        let pulling = json!([{"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}}}]);
+        assert_eq!(told(unready.clone(), pulling), Some((true, "ImagePullBackOff: no such tag".to_owned())));
+        let again = json!([{"restartCount": 2, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}]);
+        assert_eq!(told(unready, again), Some((true, "its container ended 2 times, last with exit code 1".to_owned())));
+        let nowhere = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]);
+        assert_eq!(told(nowhere, json!(null)), Some((true, "Unschedulable: 0/3 nodes".to_owned())));
+        assert_eq!(told(json!("odd"), json!([1, null])), None);
+    }
+}

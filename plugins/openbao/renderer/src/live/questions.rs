@@ -1,0 +1,76 @@
+//! The questions whose answers [`super::Live::read`] reads: named gets, and what the store is asked. No list, and nothing that is not needed now.
+
+use std::collections::BTreeSet;
+
+use banhbaoring_sdk::Need;
+use banhbaoring_sdk::contract::{ObjectRef, need};
+
+use super::Live;
+use super::node::POD_FIELDS;
+use crate::access;
+use crate::cluster::Cluster;
+
+/// Seconds between looks where nothing is done to the nodes.
+const CALM: u32 = 30;
+/// Seconds between looks while something is.
+const QUICK: u32 = 5;
+
+pub(super) const RAFT: &str = "raft";
+pub(super) const TOLERANCE: &str = "tolerance";
+pub(super) const LABELS: &str = "/metadata/labels";
+
+/// What has to be looked at, and how closely.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attention {
+    /// Something is done to the nodes.
+    pub is_quick: bool,
+    /// Who Raft counts is wanted.
+    pub raft: bool,
+    /// Nodes that are asked whether they lead, and with that how many may fail.
+    pub leaders: BTreeSet<i32>,
+    /// Nodes that were taken away, whose pods and claims are asked for.
+    pub retired: BTreeSet<i32>,
+}
+
+impl Attention {
+    /// Seconds between looks. An answer is asked for anew when its question changes, so what was known in calm times is not what a step rests on.
+    pub fn seconds(&self) -> u32 {
+        if self.is_quick { QUICK } else { CALM }
+    }
+}
+
+/// The questions.
+pub fn needs(cluster: &Cluster, live: &Live, attention: &Attention) -> Vec<Need> {
+    let seconds = attention.seconds();
+    let many = live.replicas().unwrap_or_default().max(cluster.spec.replicas);
+    let ordinals: BTreeSet<i32> = (0..many).chain(attention.retired.iter().copied()).collect();
+    let object = |id: String, kind: &str, name: String, fields: &[&str]| {
+        let reference = ObjectRef::new("v1", kind, name).in_namespace(cluster.namespace);
+        Need::poll(id, seconds, &need::Object { reference }).project(fields.iter().copied())
+    };
+    let mut needs: Vec<Need> =
+        ordinals.into_iter().map(|ordinal| object(node(ordinal), "Pod", cluster.pod(ordinal), &POD_FIELDS)).collect();
+    for name in attention.retired.iter().flat_map(|ordinal| cluster.claims(*ordinal)) {
+        needs.push(object(claim(&name), "PersistentVolumeClaim", name, &[LABELS]));
+    }
+    if attention.raft {
+        needs.push(access::ask_configuration(cluster, RAFT, seconds));
+        if !attention.leaders.is_empty() {
+            needs.push(access::ask_tolerance(cluster, TOLERANCE, seconds));
+        }
+        needs.extend(attention.leaders.iter().map(|ordinal| access::ask_leader(cluster, &leader(*ordinal), *ordinal, seconds)));
+    }
+    needs
+}
+
+pub(super) fn node(ordinal: i32) -> String {
+    format!("node-{ordinal}")
+}
+
+pub(super) fn leader(ordinal: i32) -> String {
+    format!("leader-{ordinal}")
+}
+
+pub(super) fn claim(name: &str) -> String {
+    format!("claim-{name}")
+}
