@@ -82,8 +82,6 @@ pub(super) struct Asker<'a> {
     pub(super) kinds: &'a KindTable,
     /// What the owner's components have, this answer included.
     pub(super) own: &'a Own,
-    /// What they have for sure.
-    pub(super) recorded: &'a Own,
     /// What this answer makes.
     pub(super) answer: &'a Own,
     pub(super) spec: &'a SpecNames,
@@ -131,7 +129,7 @@ impl Asker<'_> {
         if self.is_named(reference) { Relation::Referenced } else { Relation::Any }
     }
 
-    /// The owner's StatefulSet whose pod, or the claim of whose pod, has such a name. Whether it is one is seen when it is looked at.
+    /// The owner's StatefulSet whose pod, or the claim of whose pod, has such a name. Whether it is one, and made already, is seen when it is looked at.
     pub(super) fn stateful_set_of(&self, reference: &ObjectReference) -> Option<ObjectReference> {
         let is_claim = match (reference.group(), reference.kind.as_str()) {
             ("", "Pod") => false,
@@ -146,7 +144,7 @@ impl Asker<'_> {
         let fits = |name: &&str| {
             of.strip_suffix(name).is_some_and(|rest| if is_claim { rest.len() > 1 && rest.ends_with('-') } else { rest.is_empty() })
         };
-        let name = self.recorded.named("apps", "StatefulSet", namespace).filter(fits).max_by_key(|name| name.len())?;
+        let name = self.own.named("apps", "StatefulSet", namespace).filter(fits).max_by_key(|name| name.len())?;
         Some(ObjectReference {
             api_version: "apps/v1".to_owned(),
             kind: "StatefulSet".to_owned(),

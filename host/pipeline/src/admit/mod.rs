@@ -252,7 +252,6 @@ impl<'a> Pass<'a> {
             owner: &self.observation.owner,
             kinds: &self.observation.kinds,
             own: &own,
-            recorded: &self.recorded,
             answer: &answer,
             spec: &self.spec,
             slot_secrets: seals()

@@ -87,6 +87,10 @@ pub struct OpenBaoClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_storage: Option<StorageSpec>,
 
+    /// Hands off: nothing is made, changed or deleted while this is true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+
     /// What becomes of the volumes when the cluster is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -27,12 +27,10 @@ pub fn permissions() -> Value {
             owned("rbac.authorization.k8s.io", &["rolebindings", "roles"]),
             // The hash of a certificate that the owner names rolls the pods; only the host sees the value.
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "relation": "referenced", "namespaces": ["owner"]},
-            // How a node is, by its labels and its readiness. The pods are made by the StatefulSet, not by this component. Listing: the host finds the pods
-            // behind a Service by that.
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"], "relation": "any", "namespaces": ["owner"]},
-            {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "list"], "relation": "any", "namespaces": ["owner"]},
-            // Volumes of a node that Raft has let go. The StatefulSet made them too.
-            {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "delete"], "relation": "any", "namespaces": ["owner"]},
+            // How a node is, by its labels and its readiness. What a StatefulSet of the owner's made counts as the owner's.
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "relation": "owned", "namespaces": ["owner"]},
+            // Volumes of a node that Raft has let go.
+            {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "delete"], "relation": "owned", "namespaces": ["owner"]},
         ],
         // What crate::access sends, and nothing else of the store's API.
         "http": [

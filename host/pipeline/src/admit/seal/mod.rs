@@ -39,7 +39,6 @@ pub fn admit_seal(plugin: &ActivePlugin, owner: &Owner, seal: &Seal) -> Result<(
         owner,
         kinds: &kinds,
         own: &own,
-        recorded: &Own::default(),
         answer: &own,
         spec: &spec,
         slot_secrets: BTreeSet::new(),

@@ -235,3 +235,23 @@ fn actions_keep_to_the_grants_of_what_they_touch() {
     assert_eq!(refusal_under(jobs.clone(), run(pod())), None);
     assert_eq!(refusal_under(jobs, run(pod_with("/hostPID", json!(true)))).unwrap().reason, "HostAccessNotGranted");
 }
+
+#[test]
+fn what_the_owners_stateful_set_makes_counts_as_the_owners_and_what_only_sounds_like_it_does_not() {
+    let under = |kind: &str, name: &str| {
+        let mut answer = need("object", json!({"reference": {"apiVersion": "v1", "kind": kind, "name": name}}));
+        (answer.objects, answer.secrets) = (store().objects, store().secrets);
+        let mut grants = super::grants();
+        let more = json!([{"apiGroups": [""], "resources": ["pods", "persistentvolumeclaims"], "verbs": ["get"]}]);
+        grants.resources.extend(grants_with(json!({ "resources": more })).resources);
+        let permitted = permitted(vec![rendered("server", &plugin("store", grants), answer)]);
+        permitted.components.first().map(|component| component.needs[0].scope.clone())
+    };
+    for (kind, name) in [("Pod", "prod-0"), ("Pod", "prod-12"), ("PersistentVolumeClaim", "data-prod-0")] {
+        let scope = under(kind, name);
+        assert!(matches!(&scope, Some(NeedScope::Object(_, Whose::OfStatefulSet(of))) if of.name == "prod"), "{kind} {name}: {scope:?}");
+    }
+    for (kind, name) in [("Pod", "prod"), ("Pod", "prod-"), ("Pod", "prod-x"), ("Pod", "other-0"), ("PersistentVolumeClaim", "prod-0")] {
+        assert_eq!(under(kind, name), None, "{kind} {name}");
+    }
+}
