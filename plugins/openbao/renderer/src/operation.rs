@@ -36,9 +36,6 @@ pub struct Operation {
     pub replicas: i32,
     /// Its partition.
     pub partition: i32,
-    /// Hashes of Secrets in the template stay as they are: a certificate that is renewed meanwhile would change the template under way, and with it restart
-    /// nodes above the partition while another is down.
-    pub keeps_hashes: bool,
     /// Side effects.
     pub actions: Vec<Action>,
     /// What has to be looked at.
@@ -87,7 +84,6 @@ pub fn decide(cluster: &Cluster, live: &Live, template: &str, requests: Fates, d
     Ok(Operation {
         replicas,
         partition: rollout.partition(replicas, live.partition()),
-        keeps_hashes: !matches!(rollout, Rollout::UpToDate | Rollout::Begins),
         actions,
         attention: attention(live, desired.max(now), told.is_some(), may_ask, by_itself, &rollout, &scale, &retired, desired),
         told,

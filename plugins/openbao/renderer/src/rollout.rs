@@ -17,6 +17,9 @@
 //! Nodes above the partition are made anew of the new revision, nodes below of the old one. So while something waits, a pod that is evicted comes back as
 //! what it was. In calm times the partition is the number of replicas, and a template that changes, whoever changes it, moves nobody by itself.
 //!
+//! Not covered: a certificate that is renewed while a node is down changes the template at a partition that is low already, and the controller then restarts the
+//! highest node as well. The hash is the host's alone, as it has to be, so the host would have to hold it still meanwhile.
+//!
 //! The way back from a revision that does not come up: the old template is the revision that the nodes below still have; the highest node that differs is the
 //! one that failed, it is down, and so it is the one that restarts.
 

@@ -25,11 +25,10 @@ pub use raft::{Leads, Peer, Raft};
 pub const TEMPLATE_HASH: &str = "openbao.org/template-hash";
 
 /// Fields of the StatefulSet that the host is asked for.
-pub const STATEFUL_SET_FIELDS: [&str; 10] = [
+pub const STATEFUL_SET_FIELDS: [&str; 9] = [
     "/metadata/annotations/openbao.org~1template-hash",
     "/metadata/generation",
     "/spec/replicas",
-    "/spec/template/metadata/annotations",
     "/spec/updateStrategy/rollingUpdate/partition",
     "/spec/volumeClaimTemplates",
     "/status/currentRevision",
@@ -152,11 +151,6 @@ impl Live {
     /// The hash of the template as it was rendered last.
     pub fn template_hash(&self) -> Option<&str> {
         self.stateful_set.as_ref()?.field(STATEFUL_SET_FIELDS[0]).as_str()
-    }
-
-    /// An annotation of the pod template as it is.
-    pub fn template_annotation(&self, key: &str) -> Option<&str> {
-        self.stateful_set.as_ref()?.field("/spec/template/metadata/annotations").get(key)?.as_str()
     }
 
     /// Nodes that are ready.

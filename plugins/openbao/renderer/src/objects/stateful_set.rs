@@ -44,10 +44,7 @@ const GROUP: i64 = 1000;
 
 pub(super) fn stateful_set(cluster: &Cluster, template: Template, live: &Live, operation: &Operation) -> StatefulSet {
     let spec = cluster.spec;
-    let Template { mut spec_of_pods, hash } = template;
-    if operation.keeps_hashes {
-        keep_hashes(&mut spec_of_pods, live);
-    }
+    let Template { spec_of_pods, hash } = template;
     let mut meta = metadata(cluster, cluster.name);
     meta.annotations = Some([(TEMPLATE_HASH.to_owned(), hash)].into());
     let mut claims = vec![claim(cluster, DATA_CLAIM, &spec.storage, live)];
@@ -103,15 +100,6 @@ pub fn template(cluster: &Cluster, config: &str) -> Result<Template, Failure> {
     let json = serde_json::to_value(&spec_of_pods)
         .map_err(|error| Failure::internal("UnserialisableTemplate", format!("the pod template does not serialise to JSON: {error}")))?;
     Ok(Template { spec_of_pods, hash: crate::digest::hex(&canonical(&json)) })
-}
-
-fn keep_hashes(template: &mut PodTemplateSpec, live: &Live) {
-    let annotations = template.metadata.as_mut().and_then(|metadata| metadata.annotations.as_mut());
-    for (key, value) in annotations.into_iter().flatten().filter(|(key, _)| [TLS_HASH, EDGE_HASH].contains(&key.as_str())) {
-        if let Some(kept) = live.template_annotation(key) {
-            kept.clone_into(value);
-        }
-    }
 }
 
 fn pod_template(cluster: &Cluster, config: &str) -> Result<PodTemplateSpec, Failure> {
