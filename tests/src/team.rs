@@ -51,6 +51,7 @@ pub fn parts_of_one_node(name: &str) -> BTreeSet<String> {
         ("Role", ""),
         ("RoleBinding", ""),
         ("Secret", "-admin"),
+        ("Secret", "-operator"),
         ("Secret", "-tls-ca"),
         ("Secret", "-tls-server"),
         ("Secret", "-unseal-key"),

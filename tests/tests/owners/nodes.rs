@@ -18,7 +18,7 @@ async fn labels_of_the_nodes_pods_reach_the_status() {
     .unwrap();
     let labels = json!({"openbao-active": "true", "openbao-initialized": "true", "openbao-sealed": "false", "openbao-version": "2.4.0"});
     crew.patch("pod/prod-0", &json!({"metadata": {"labels": labels}})).await.unwrap();
-    let wanted = json!([{"name": "prod-0", "active": true, "initialized": true, "sealed": false, "version": "2.4.0"}]);
+    let wanted = json!([{"name": "prod-0", "active": true, "initialized": true, "sealed": false, "version": "2.4.0", "ready": false, "upToDate": true}]);
     crew.until("prod", "what its node says", |owner| {
         let nodes = told(owner);
         if nodes == wanted { Ok(()) } else { Err(nodes.to_string()) }
