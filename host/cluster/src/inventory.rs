@@ -207,7 +207,7 @@ impl InventoryStore {
     }
 }
 
-/// `openbaocluster-0b1c…`: the owner's kind and uid, so that a later owner of the same name has another.
+/// `stack-0b1c…`: the owner's kind and uid, so that a later owner of the same name has another.
 fn name(owner: &OwnerReference) -> Result<String, InventoryError> {
     let usable = |text: &str| !text.is_empty() && text.len() <= 63 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if usable(&owner.uid) && usable(&owner.kind) {

@@ -1,13 +1,17 @@
-//! Day 2 of a store that somebody uses: it is made larger and smaller, brought to another version, its leader and all of it are killed, while a client
-//! writes. Nothing that was acknowledged may be lost; how long nothing was acknowledged is told.
+//! Day 2 of a store that somebody uses: it is made larger and smaller, brought to another version and another certificate, its leader, all of it and its
+//! operator are killed, while a client writes. Nothing that was acknowledged may be lost; how long nothing was acknowledged is told.
 
 use std::time::Duration;
 
 use banhbaoring_testing::node::Image;
 use banhbaoring_testing::wait;
-use banhbaoring_tests::Team;
+use banhbaoring_tests::release::SELECTOR;
 use banhbaoring_tests::survey::text;
 use banhbaoring_tests::team::cluster;
+use banhbaoring_tests::{Release, Team};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use crate::store::Store;
@@ -19,6 +23,10 @@ const NAME: &str = "day2";
 const STEP: Duration = Duration::from_secs(600);
 /// The same binary under another name: only the way from one version to the next is looked at here.
 const NEXT: &str = "2.4.1";
+/// Names the seed of an earlier run.
+const SEED_VARIABLE: &str = "BANHBAORING_SEED";
+/// How often the operator is killed while it works.
+const KILLS: usize = 20;
 
 struct Day2<'a> {
     team: &'a Team,
@@ -107,10 +115,39 @@ async fn a_store_in_use_is_scaled_and_upgraded_and_killed_and_loses_nothing_that
     day2.store.until_ready_within(STEP, 3).await;
     day2.told(&writer, "all pods were killed").await;
 
+    // Another name makes another certificate, as its end does: whatever nodes read at their start comes by the same way.
+    day2.change(json!({"tls": {"dnsNames": ["store.example.com"]}}), 3).await;
+    day2.told(&writer, "the certificate is another").await;
+
+    let kills = async {
+        kill_operators(&platform.release).await;
+        clock.tell(&format!("the operator was killed {KILLS} times"));
+    };
+    tokio::join!(day2.change(json!({"version": "2.4.0", "replicas": 5}), 5), kills);
+    day2.store.until_ready_within(STEP, 5).await;
+    assert_eq!(day2.peers().await, named("", 5));
+    day2.told(&writer, "5 nodes run 2.4.0 again").await;
+
     let (seen, lost) = writer.stop(&day2.store).await;
     clock.tell(&format!("{} writes acknowledged, {} refused, {} lost", seen.acknowledged.len(), seen.refused, lost.len()));
     assert_eq!(lost, Vec::<u64>::new());
     assert_eq!(platform.release.complaints().await, Vec::<String>::new());
+}
+
+/// Kills one of the operator's pods after the other, whichever it is that leads.
+async fn kill_operators(release: &Release) {
+    let seed = std::env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| rand::rng().random());
+    println!("{SEED_VARIABLE}={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    for _ in 0..KILLS {
+        tokio::time::sleep(Duration::from_millis(random.random_range(500..6_000))).await;
+        let pods = release.kubectl().run(&["get", "pods", "-l", SELECTOR, "-o", "name"]).await.unwrap();
+        let pods: Vec<&str> = pods.lines().collect();
+        if let Some(pod) = pods.choose(&mut random) {
+            // It may have gone by itself meanwhile.
+            release.kubectl().run(&["delete", pod, "--force", "--grace-period=0", "--ignore-not-found"]).await.unwrap();
+        }
+    }
 }
 
 impl Day2<'_> {

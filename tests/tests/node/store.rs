@@ -104,8 +104,7 @@ impl<'a> Store<'a> {
 
     /// Kills all its pods at once, and waits until others are ready and nothing of the first ones runs.
     pub async fn kill_all_pods(&self) {
-        let before = self.containers().await.unwrap();
-        assert_eq!(before.len(), self.replicas, "{before:?}");
+        let before = self.until_all_are_ready().await;
         let names: Vec<String> = (0..self.replicas).map(|pod| format!("{}-{pod}", self.name)).collect();
         let names = names.iter().map(String::as_str);
         let words: Vec<&str> = ["delete", "pods", "--force", "--grace-period=0"].into_iter().chain(names).collect();
@@ -118,6 +117,18 @@ impl<'a> Store<'a> {
         };
         if let Err(failed) = wait::until(COMES_BACK, format!("other pods of {}", self.name), look).await {
             panic!("{failed}\n{}", self.sight().await);
+        }
+    }
+
+    /// Waits until all its pods are ready; the status of a store may be half a minute old.
+    async fn until_all_are_ready(&self) -> Vec<String> {
+        let look = async || {
+            let now = self.containers().await.map_err(|error| error.to_string())?;
+            if now.len() == self.replicas { Ok(now) } else { Err(format!("ready are {now:?}")) }
+        };
+        match wait::until(COMES_BACK, format!("all pods of {} to be ready", self.name), look).await {
+            Ok(containers) => containers,
+            Err(failed) => panic!("{failed}\n{}", self.sight().await),
         }
     }
 

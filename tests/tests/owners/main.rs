@@ -7,6 +7,7 @@ mod files;
 mod identity;
 mod life;
 mod nodes;
+mod pause;
 mod refusals;
 mod stillness;
 mod strangers;

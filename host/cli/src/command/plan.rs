@@ -194,7 +194,7 @@ async fn api(client: &Client, cluster: &Cluster, object: &Json, namespace: &str)
 pub(super) async fn live_owner(args: &ClusterArgs, name: &str, loaded: &Loaded) -> Result<Json, CliError> {
     let (kind, name) = name
         .split_once('/')
-        .ok_or_else(|| CliError::Refused(format!("expected kind/name, found `{name}`; for example openbaocluster/production")))?;
+        .ok_or_else(|| CliError::Refused(format!("expected kind/name, found `{name}`; for example stack/production")))?;
     let known: BTreeMap<String, ApiResource> =
         loaded.plugins.iter().flat_map(|plugin| &plugin.descriptor.kinds).flat_map(|kind| names(&kind.crd)).collect();
     let Some(resource) = known.get(&kind.to_lowercase()) else {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod generated;
+mod http;
 mod needs;
 mod objects;
 mod pods;
