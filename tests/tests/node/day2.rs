@@ -59,6 +59,10 @@ impl Day2<'_> {
         names
     }
 
+    async fn uids(&self) -> Vec<String> {
+        self.store.list().await.unwrap().iter().map(|pod| text(pod, "/metadata/uid").to_owned()).collect()
+    }
+
     async fn leader(&self) -> String {
         let owner = self.store.until_ready().await;
         text(&owner, "/status/leader").to_owned()
@@ -116,7 +120,14 @@ async fn a_store_in_use_is_scaled_and_upgraded_and_killed_and_loses_nothing_that
     day2.told(&writer, "all pods were killed").await;
 
     // Another name makes another certificate, as its end does: whatever nodes read at their start comes by the same way.
+    let before = day2.uids().await;
     day2.change(json!({"tls": {"dnsNames": ["store.example.com"]}}), 3).await;
+    let restarted = wait::until(STEP, "all nodes to have read the other certificate", async || {
+        let left: Vec<String> = day2.uids().await.into_iter().filter(|uid| before.contains(uid)).collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?} have not")) }
+    });
+    restarted.await.unwrap();
+    day2.store.until_ready_within(STEP, 3).await;
     day2.told(&writer, "the certificate is another").await;
 
     let kills = async {
@@ -152,8 +163,8 @@ async fn kill_operators(release: &Release) {
 
 impl Day2<'_> {
     async fn told(&self, writer: &Writer<'_>, what: &str) {
-        let seen = writer.seen().await;
+        let seen = writer.seen_since().await;
         let (acknowledged, refused, outage) = (seen.acknowledged.len(), seen.refused, seen.longest_outage.as_secs_f64());
-        self.clock.tell(&format!("{what}; {acknowledged} writes so far, {refused} refused, longest outage so far {outage:.1} s"));
+        self.clock.tell(&format!("{what}; meanwhile {acknowledged} writes acknowledged, {refused} refused, longest outage {outage:.1} s"));
     }
 }

@@ -2,6 +2,7 @@
 //! for the tests to say.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use banhbaoring_testing::wait;
@@ -19,6 +20,8 @@ const LOOP: &str = "n=0; while :; do n=$((n+1)); if bao kv put -mount=written $n
 /// The client's pod.
 pub struct Writer<'a> {
     team: &'a Team,
+    /// Lines of its log that were told of.
+    told: AtomicUsize,
 }
 
 /// What it saw.
@@ -60,7 +63,7 @@ impl<'a> Writer<'a> {
             },
         });
         team.apply(&[pod]).await.unwrap();
-        let writer = Self { team };
+        let writer = Self { team, told: AtomicUsize::new(0) };
         wait::until(Duration::from_secs(60), "the first write", async || {
             let seen = writer.seen().await;
             if seen.acknowledged.is_empty() { Err(format!("{seen:?}")) } else { Ok(()) }
@@ -72,23 +75,18 @@ impl<'a> Writer<'a> {
 
     /// What it saw so far.
     pub async fn seen(&self) -> Seen {
-        let log = self.team.kubectl.run(&["logs", NAME, "--timestamps"]).await.unwrap_or_default();
-        let mut seen = Seen { acknowledged: BTreeSet::new(), refused: 0, longest_outage: Duration::ZERO };
-        let mut last: Option<DateTime<FixedOffset>> = None;
-        for line in log.lines() {
-            let mut words = line.split(' ');
-            let at = words.next().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
-            match (at, words.next(), words.next().and_then(|number| number.parse().ok())) {
-                (Some(at), Some("ok"), Some(number)) => {
-                    let since = last.replace(at).and_then(|last| (at - last).to_std().ok()).unwrap_or_default();
-                    seen.longest_outage = seen.longest_outage.max(since);
-                    seen.acknowledged.insert(number);
-                }
-                (Some(_), Some("no"), Some(_)) => seen.refused += 1,
-                _ => {}
-            }
-        }
-        seen
+        read(&self.log().await, 0)
+    }
+
+    /// What it saw since this was called the last time.
+    pub async fn seen_since(&self) -> Seen {
+        let log = self.log().await;
+        let begins = self.told.swap(log.lines().count(), Ordering::AcqRel);
+        read(&log, begins)
+    }
+
+    async fn log(&self) -> String {
+        self.team.kubectl.run(&["logs", NAME, "--timestamps"]).await.unwrap_or_default()
     }
 
     /// Waits until it writes again.
@@ -112,4 +110,26 @@ impl<'a> Writer<'a> {
         let lost = seen.acknowledged.difference(&there).copied().collect();
         (seen, lost)
     }
+}
+
+/// Counts the lines of a log from one of them on.
+fn read(log: &str, begins: usize) -> Seen {
+    let mut seen = Seen { acknowledged: BTreeSet::new(), refused: 0, longest_outage: Duration::ZERO };
+    let mut last: Option<DateTime<FixedOffset>> = None;
+    for (index, line) in log.lines().enumerate() {
+        let mut words = line.split(' ');
+        let at = words.next().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+        match (at, words.next(), words.next().and_then(|number| number.parse().ok())) {
+            (Some(at), Some("ok"), Some(number)) => {
+                let since = last.replace(at).and_then(|last| (at - last).to_std().ok()).unwrap_or_default();
+                if index >= begins {
+                    seen.longest_outage = seen.longest_outage.max(since);
+                    seen.acknowledged.insert(number);
+                }
+            }
+            (Some(_), Some("no"), Some(_)) if index >= begins => seen.refused += 1,
+            _ => {}
+        }
+    }
+    seen
 }
