@@ -55,7 +55,6 @@ async fn what_cannot_be_undone_is_refused_and_the_parts_stay_as_they_are() {
     for (patch, says) in [
         (json!({"storage": {"size": "5Gi"}}), "size cannot shrink"),
         (json!({"storage": {"storageClass": "fast"}}), "storageClass is immutable"),
-        (json!({"replicas": 1}), "replicas cannot shrink"),
         (json!({"replicas": 4}), "replicas must be 1, 3, 5 or 7"),
         (json!({"replicas": 0}), "replicas must be 1, 3, 5 or 7"),
         (json!({"unseal": {"type": "awskms", "keyId": "a"}}), "unseal.type is immutable"),
