@@ -42,6 +42,58 @@ pub struct InventorySpec {
     /// Side effects that its components ask for: each is written down before it is sent, and what came of it afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub journal: Vec<JournalEntry>,
+    /// Jobs that were run for it, or are about to be: one per key, for as long as the owner is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunEntry>,
+}
+
+/// One Job that runs once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunEntry {
+    /// Names the run within the owner.
+    pub key: String,
+    /// Name of the Job, in the owner's namespace.
+    pub job: String,
+    /// The component that asked for it.
+    pub component: String,
+    /// The account under which it is made.
+    pub account: String,
+    /// Random. The Job carries it as an annotation, which proves that it was made for this entry and not by somebody else.
+    pub token: String,
+    /// Since when there may be a Job that the host has not seen yet, in seconds since 1970. Absent once none was certainly made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    /// Of the Job. Absent until it is known to have been made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Absent until it ended. Holds when the Job is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<RunOutcome>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunOutcome {
+    /// In one word.
+    pub result: RunResult,
+    /// Of its container, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// What its container left as its termination message; of a run without one, why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Whether a run did what it was to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunResult {
+    /// Its container ended with 0.
+    Succeeded,
+    /// Any other exit code, the deadline, or it vanished.
+    #[default]
+    Failed,
 }
 
 /// One side effect.
@@ -56,6 +108,9 @@ pub struct JournalEntry {
     pub at: i64,
     /// How often it was about to be sent.
     pub attempts: u32,
+    /// However often it is sent it happens once, so that nobody has to look into an interrupted one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeatable: bool,
     /// Absent from before it is sent until it is known what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<JournalOutcome>,

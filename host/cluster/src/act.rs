@@ -10,6 +10,7 @@ use banhbaoring_pipeline::admit::{ActionScope, PermittedAction, PermittedRequest
 use banhbaoring_pipeline::contract::{ActionOutcome, Json, ObjectReference, OutcomeError};
 use banhbaoring_pipeline::journal::{LOST, UNSUPPORTED};
 use banhbaoring_pipeline::json::{get, push_token};
+use banhbaoring_pipeline::runs::News;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -39,11 +40,26 @@ pub struct Acting<'a> {
     pub gate: Gate<'a>,
 }
 
+/// What came of an action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Acted {
+    /// As the plugin is told.
+    pub outcome: ActionOutcome,
+    /// Of a run: to be written down together with the outcome.
+    pub news: Option<News>,
+}
+
+impl From<ActionOutcome> for Acted {
+    fn from(outcome: ActionOutcome) -> Self {
+        Self { outcome, news: None }
+    }
+}
+
 /// Why nothing was done, as the plugin is told.
-struct Undone(OutcomeError);
+pub(crate) struct Undone(pub(crate) OutcomeError);
 
 impl Undone {
-    fn new(class: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(class: &str, message: impl Into<String>) -> Self {
         Self(OutcomeError { class: class.to_owned(), message: message.into() })
     }
 }
@@ -61,25 +77,30 @@ impl From<ExchangeError> for Undone {
 }
 
 /// It was done, and what came back is not known.
-fn lost(message: String) -> ActionOutcome {
+pub(crate) fn lost(message: String) -> ActionOutcome {
     ActionOutcome::Error(OutcomeError { class: LOST.to_owned(), message })
+}
+
+pub(crate) fn told(done: Result<(), Undone>) -> ActionOutcome {
+    match done {
+        Ok(()) => ActionOutcome::Ok(json!(action::Done {})),
+        Err(Undone(error)) => ActionOutcome::Error(error),
+    }
 }
 
 impl Cluster {
     /// Does what an action says. Never fails: what came of it is told.
-    pub async fn act(&self, acting: Acting<'_>, action: &PermittedAction) -> ActionOutcome {
+    pub async fn act(&self, acting: Acting<'_>, action: &PermittedAction) -> Acted {
         let done = match &action.scope {
-            ActionScope::Http(request) => return self.act_http(acting, request).await,
+            ActionScope::Http(request) => return self.act_http(acting, request).await.into(),
+            ActionScope::Run(job, run) => return self.act_run(acting, &action.action.id, job, run).await,
             ActionScope::Patch(reference, spec, whose) => self.act_patch(acting, reference, spec, whose).await,
             ActionScope::Adopt(reference, spec, whose) => self.act_adopt(acting, reference, &spec.uid, whose).await,
             ActionScope::Delete(reference, spec, whose) => self.act_delete(acting, reference, spec, whose).await,
             ActionScope::RemoveFinalizer(reference, spec, whose) => self.act_remove_finalizer(acting, reference, spec, whose).await,
             ActionScope::Unsupported(message) => Err(Undone::new(UNSUPPORTED, message)),
         };
-        match done {
-            Ok(()) => ActionOutcome::Ok(json!(action::Done {})),
-            Err(Undone(error)) => ActionOutcome::Error(error),
-        }
+        told(done).into()
     }
 
     async fn act_http(&self, acting: Acting<'_>, request: &PermittedRequest) -> ActionOutcome {

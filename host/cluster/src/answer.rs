@@ -1,5 +1,6 @@
 //! Answers to needs: `object` and `objects` from the API server, `http` from whoever it leads to. Asked as the plugin's account, only of what was permitted, and only
-//! what was projected comes back. When something is asked, and for how long an answer holds, is the operator's.
+//! what was projected comes back. `job` is answered in `run`; when something is asked, and for how long an answer holds, is the operator's, and so are
+//! outputs and images.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_contract::need::{self, NeedSpec, ObjectView, ObjectsView};
 use banhbaoring_contract::reference::ObjectRef;
 use banhbaoring_pipeline::ActivePlugin;
-use banhbaoring_pipeline::admit::{NeedScope, PermittedNeed, PermittedRequest};
+use banhbaoring_pipeline::admit::{NeedScope, PermittedNeed, PermittedRequest, Whose};
 use banhbaoring_pipeline::contract::{AnswerOutcome, Json, ObjectReference, OutcomeError};
 use banhbaoring_pipeline::json::{get, project};
 use banhbaoring_pipeline::plan::ANNOTATION_PREFIX;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use crate::cluster::Cluster;
 use crate::exchange::Asking;
 use crate::relation::Relation;
-use crate::request::{Answer, ApiError, Collection, Endpoint};
+use crate::request::{Answer, ApiError, Collection, Endpoint, Seen};
 
 /// Objects that one answer holds at most, whatever limit was asked for.
 const MAX_ITEMS: usize = 500;
@@ -39,7 +40,7 @@ impl Cluster {
             }
             NeedScope::Http(request) => self.answer_http(plugin, request, inventory).await,
             NeedScope::Unsupported(message) => Err(Unanswerable::new("unsupported", message.clone())),
-            NeedScope::Object(..) | NeedScope::Image(_) | NeedScope::Other => {
+            NeedScope::Object(..) | NeedScope::Outputs(..) | NeedScope::Job(..) | NeedScope::Image(_) | NeedScope::Other => {
                 let message = format!("this version of the host does not answer needs of the kind {}", need.need.kind);
                 Err(Unanswerable::new("unsupported", message))
             }
@@ -52,6 +53,29 @@ impl Cluster {
             Ok(value) => AnswerOutcome::Ok(value),
             Err(Unanswerable(error)) => AnswerOutcome::Error(error),
         }
+    }
+
+    /// The uid of the owner whose outputs a need asks for, if they may be told: it is read as the plugin's account.
+    ///
+    /// # Errors
+    /// What the plugin is told instead.
+    pub async fn uid_of(
+        &self,
+        plugin: &ActivePlugin,
+        reference: &ObjectReference,
+        whose: &Whose,
+        inventory: &InventorySpec,
+    ) -> Result<String, OutcomeError> {
+        let found = async {
+            let endpoint = Endpoint::find(&self.clients, &self.discovery, Some(&plugin.account), reference).await?;
+            match endpoint.get(Answer::Metadata).await? {
+                Some(object) if self.stands_in(&plugin.account, &Relation { whose, inventory }, &object).await? => {
+                    Ok(Seen::of(&object).uid)
+                }
+                _ => Err(Unanswerable::new("not-found", format!("there is no {reference}"))),
+            }
+        };
+        found.await.map_err(|Unanswerable(error)| error)
     }
 
     async fn answer_http(
@@ -136,10 +160,10 @@ impl Cluster {
 }
 
 /// Why there is no answer.
-struct Unanswerable(OutcomeError);
+pub(crate) struct Unanswerable(pub(crate) OutcomeError);
 
 impl Unanswerable {
-    fn new(class: &str, message: String) -> Self {
+    pub(crate) fn new(class: &str, message: String) -> Self {
         Self(OutcomeError { class: class.to_owned(), message })
     }
 }

@@ -24,6 +24,7 @@ pub mod observe;
 pub mod prune;
 mod relation;
 pub mod request;
+pub mod run;
 pub mod secret;
 mod sighting;
 pub mod version;

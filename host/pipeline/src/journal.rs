@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use banhbaoring_api::inventory::{JournalEntry, JournalOutcome, JournalResult};
 
-use crate::admit::{Permitted, PermittedAction, PermittedComponent};
+use crate::admit::{ActionScope, Permitted, PermittedAction, PermittedComponent};
 use crate::contract::{ActionOutcome, OutcomeError};
 use crate::graph::Graph;
 
@@ -48,23 +48,22 @@ fn told(outcome: &JournalOutcome) -> ActionOutcome {
     }
 }
 
-/// Of what was about to be sent by somebody who is gone, nobody knows.
+/// Of what was about to be sent by somebody who is gone, nobody knows; what happens only once is sent again to find out.
 pub fn interrupt(journal: &mut [JournalEntry], under_way: &BTreeSet<ActionKey>) {
     for entry in journal.iter_mut().filter(|entry| entry.outcome.is_none()) {
         if !under_way.contains(&key(entry)) {
-            entry.outcome = Some(JournalOutcome::default());
+            let again = || error("unavailable", "the host ended before it was known; it is looked into".to_owned());
+            entry.outcome = Some(if entry.repeatable { again() } else { JournalOutcome::default() });
         }
     }
 }
 
+fn error(class: &str, message: String) -> JournalOutcome {
+    JournalOutcome { result: JournalResult::Error, class: Some(class.to_owned()), message: Some(message), value: None }
+}
+
 /// Writes down what came of an action.
 pub fn record(journal: &mut [JournalEntry], (component, id): &ActionKey, outcome: &ActionOutcome) {
-    let error = |class: &str, message: String| JournalOutcome {
-        result: JournalResult::Error,
-        class: Some(class.to_owned()),
-        message: Some(message),
-        value: None,
-    };
     let written = match outcome {
         ActionOutcome::Ok(value) => {
             let text = value.to_string();
@@ -125,9 +124,10 @@ fn due(entry: &JournalEntry) -> i64 {
 /// Writes down what is about to be sent.
 pub fn intend(journal: &mut Vec<JournalEntry>, next: &Next<'_>, now: i64) {
     for (component, action) in &next.send {
+        let repeatable = matches!(action.scope, ActionScope::Run(..));
         let known = journal.iter_mut().find(|entry| entry.component == component.component && entry.id == action.action.id);
         if let Some(entry) = known {
-            (entry.at, entry.outcome) = (now, None);
+            (entry.at, entry.repeatable, entry.outcome) = (now, repeatable, None);
             entry.attempts = entry.attempts.saturating_add(1);
         } else {
             journal.push(JournalEntry {
@@ -135,6 +135,7 @@ pub fn intend(journal: &mut Vec<JournalEntry>, next: &Next<'_>, now: i64) {
                 id: action.action.id.clone(),
                 at: now,
                 attempts: 1,
+                repeatable,
                 outcome: None,
             });
         }

@@ -29,6 +29,7 @@ pub mod plugins;
 pub mod readiness;
 pub mod render;
 pub mod report;
+pub mod runs;
 #[cfg(test)]
 mod sample;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use banhbaoring_sdk::answer::{Answer, Outcome};
 use banhbaoring_sdk::contract::http::{Destination, Endpoint, HttpAnswer, Method, Scheme, ServiceDestination};
+use banhbaoring_sdk::contract::reference::ObjectRef;
 use banhbaoring_sdk::contract::{action, need};
 use banhbaoring_sdk::prelude::*;
 use banhbaoring_sdk::{Action, Need};
@@ -13,6 +14,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
+const GROUP: &str = "errands.tests.banhbaoring.io";
+const KIND: &str = "errands.tests.banhbaoring.io/Errand";
 const IMAGE: &str = "registry.k8s.io/pause:3.10";
 
 /// The spec of an `Errand`.
@@ -31,6 +34,15 @@ pub struct Config {
     /// Asks every second what an image is: the spec of the need.
     #[serde(default)]
     pub image: Option<Value>,
+    /// Runs a Job under this key, and asks how it fares.
+    #[serde(default)]
+    pub run: Option<String>,
+    /// What other errands are told.
+    #[serde(default)]
+    pub say: Option<String>,
+    /// The name of another errand in the namespace: what it says.
+    #[serde(default)]
+    pub consume: Option<String>,
 }
 
 fn eighty() -> u16 {
@@ -46,7 +58,7 @@ impl Component for Errand {
     type Config = Config;
 
     fn describe() -> ComponentDescriptor {
-        ComponentDescriptor::at("").kind("errands.tests.banhbaoring.io/Errand")
+        ComponentDescriptor::at("").kind(KIND).consumable()
     }
 
     fn reconcile(cx: &Context<Self>) -> Result<Response, Failure> {
@@ -83,7 +95,39 @@ impl Component for Errand {
                 Answer::Unasked | Answer::Pending => Value::Null,
             };
         }
-        Ok(response.status(&json!({"outcomes": outcomes, "looked": looked, "image": image})))
+        let (mut ran, mut consumed) = (Value::Null, Value::Null);
+        if let Some(key) = &config.run {
+            let id = format!("run-{key}");
+            response =
+                response.action(Action::new(id.clone(), &run(cx.name(), key)?)).need(Need::watch("job", &need::Job { key: key.clone() }));
+            ran = match cx.answer::<need::Job>("job")? {
+                Answer::Known(view) => json!(view),
+                Answer::Error(error) => json!(error.class),
+                Answer::Unasked | Answer::Pending => Value::Null,
+            };
+            outcomes.insert("run".to_owned(), done(cx.outcome::<action::Run>(&id)?));
+        }
+        if let Some(other) = &config.consume {
+            let owner =
+                ObjectRef { api_version: format!("{GROUP}/v1alpha1"), kind: "Errand".to_owned(), namespace: None, name: other.clone() };
+            response = response.need(Need::watch("consume", &need::Outputs { owner, component: Self::NAME.to_owned() }));
+            consumed = match cx.answer::<need::Outputs>("consume")? {
+                Answer::Known(view) => json!(view.outputs.get("said")),
+                Answer::Error(error) => json!(error.class),
+                Answer::Unasked | Answer::Pending => Value::Null,
+            };
+        }
+        let response = response.output("said", config.say.as_ref());
+        Ok(response.status(&json!({"outcomes": outcomes, "looked": looked, "image": image, "ran": ran, "consumed": consumed})))
+    }
+}
+
+fn done(outcome: Outcome<action::Done>) -> String {
+    match outcome {
+        Outcome::NotRun => "waiting".to_owned(),
+        Outcome::Done(_) => "done".to_owned(),
+        Outcome::Error(error) => error.class,
+        Outcome::Unknown => "unknown".to_owned(),
     }
 }
 
@@ -116,19 +160,29 @@ fn endpoint(name: &str, path: &str) -> Endpoint {
     }
 }
 
-fn objects(name: &str, namespace: &str, port: u16) -> [Value; 3] {
-    let labels = json!({"app.kubernetes.io/name": "errand", "app.kubernetes.io/instance": name});
-    let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
-    let container = json!({
-        "name": "errand", "image": IMAGE, "ports": [{"name": "api", "containerPort": port}],
-        "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
-    });
-    let pod = json!({
-        "serviceAccountName": name,
+fn run(name: &str, key: &str) -> Result<action::Run, Failure> {
+    let template = json!({"metadata": {"labels": {"app.kubernetes.io/name": "errand-run"}}, "spec": pod(name, &json!({"name": "run", "image": IMAGE}))});
+    let pod_template = template.as_object().cloned().ok_or_else(|| Failure::internal("PodTemplate", "expected an object"))?;
+    Ok(action::Run { key: key.to_owned(), pod_template, deadline_seconds: 600 })
+}
+
+/// A pod of one container, restricted.
+fn pod(account: &str, container: &Value) -> Value {
+    let mut container = container.clone();
+    container["securityContext"] =
+        json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}});
+    json!({
+        "serviceAccountName": account,
         "automountServiceAccountToken": false,
         "securityContext": {"runAsNonRoot": true, "runAsUser": 65535, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
-    });
+    })
+}
+
+fn objects(name: &str, namespace: &str, port: u16) -> [Value; 3] {
+    let labels = json!({"app.kubernetes.io/name": "errand", "app.kubernetes.io/instance": name});
+    let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
+    let pod = pod(name, &json!({"name": "errand", "image": IMAGE, "ports": [{"name": "api", "containerPort": port}]}));
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": metadata,
         "spec": {"clusterIP": "None", "publishNotReadyAddresses": true, "selector": labels, "ports": [{"name": "api", "port": 80, "targetPort": "api"}]},
@@ -146,7 +200,7 @@ fn definition() -> Value {
         "kind": "CustomResourceDefinition",
         "metadata": {"name": "errands.errands.tests.banhbaoring.io"},
         "spec": {
-            "group": "errands.tests.banhbaoring.io",
+            "group": GROUP,
             "scope": "Namespaced",
             "names": {"kind": "Errand", "listKind": "ErrandList", "plural": "errands", "singular": "errand"},
             "versions": [{
@@ -176,9 +230,11 @@ export_plugin!(
         "resources": [
             {"apiGroups": [""], "resources": ["serviceaccounts", "services"], "verbs": VERBS, "namespaces": ["owner"]},
             {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": VERBS, "namespaces": ["owner"]},
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch", "create"], "namespaces": ["owner"]},
+            {"apiGroups": [GROUP], "resources": ["errands"], "verbs": ["get"], "relation": "referenced", "namespaces": ["owner"]},
         ],
         "pods": {"serviceAccounts": ["own"], "images": [IMAGE]},
         "http": [{"service": "owned", "methods": ["GET", "PUT"], "paths": ["/v1/"]}],
-        "kinds": ["errands.tests.banhbaoring.io/Errand"],
+        "kinds": [KIND],
     }),
 );

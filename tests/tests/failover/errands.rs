@@ -13,24 +13,24 @@ use serde_json::{Value, json};
 use crate::world;
 
 /// A team with errands, whose pods say that they are where `server` is.
-struct Errands {
-    team: Team,
+pub(crate) struct Errands {
+    pub(crate) team: Team,
 }
 
 impl Errands {
-    async fn new(world: &World) -> Self {
+    pub(crate) async fn new(world: &World) -> Self {
         world.publisher.publish("errand", TAG).await.unwrap();
         world.installation.add(&world.publisher, "errand", TAG).await.unwrap();
         Self { team: world.team("errands").await.unwrap() }
     }
 
-    async fn until_served(&self, world: &World, operator: &Operator) {
+    pub(crate) async fn until_served(&self, world: &World, operator: &Operator) {
         world.until_serving(operator).await.unwrap();
         let definition = ["wait", "crd/errands.errands.tests.banhbaoring.io", "--for=condition=Established", "--timeout=30s"];
         wait::until(PATIENCE, "the definition of Errand", async || self.team.kubectl.run(&definition).await).await.unwrap();
     }
 
-    async fn ask(&self, name: &str, spec: Value) {
+    pub(crate) async fn ask(&self, name: &str, spec: Value) {
         let errand =
             json!({"apiVersion": "errands.tests.banhbaoring.io/v1alpha1", "kind": "Errand", "metadata": {"name": name}, "spec": spec});
         self.team.apply(&[errand]).await.unwrap();
@@ -50,7 +50,7 @@ impl Errands {
         errand.pointer("/status/outcomes").and_then(|outcomes| serde_json::from_value(outcomes.clone()).ok()).unwrap_or_default()
     }
 
-    async fn until_outcomes(&self, name: &str, wanted: &[(&str, &str)]) {
+    pub(crate) async fn until_outcomes(&self, name: &str, wanted: &[(&str, &str)]) {
         let wanted: BTreeMap<String, String> = wanted.iter().map(|(id, outcome)| ((*id).to_owned(), (*outcome).to_owned())).collect();
         let found = wait::until(PATIENCE, format!("{name} to tell {wanted:?}"), async || {
             let outcomes = self.outcomes(name).await;
@@ -59,7 +59,7 @@ impl Errands {
         found.await.unwrap();
     }
 
-    async fn finish(&self, operator: &Operator) {
+    pub(crate) async fn finish(&self, operator: &Operator) {
         self.team.kubectl.run(&["delete", "errands", "--all", "--wait=false"]).await.unwrap();
         assert!(operator.server().stop(PATIENCE).await, "it ends when it is asked to: {}", operator.server().log_tail());
     }

@@ -7,6 +7,7 @@ mod errands;
 mod hanging;
 mod kills;
 mod outage;
+mod runs;
 mod succession;
 
 use banhbaoring_testing::control_plane::Options;

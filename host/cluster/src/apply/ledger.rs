@@ -158,7 +158,8 @@ fn account_text(account: &NamespacedName) -> String {
     format!("{}/{}", account.namespace, account.name)
 }
 
-fn token() -> String {
+/// A random token, in hex.
+pub fn token() -> String {
     let mut bytes = [0_u8; 16];
     rand::rng().fill_bytes(&mut bytes);
     hex::encode(bytes)

@@ -31,6 +31,7 @@ use crate::cluster::Cluster;
 use crate::inventory::{InventoryError, StoredInventory};
 use crate::observe::Views;
 
+pub use ledger::token;
 pub(crate) use ledger::{Ledger, published_to};
 pub(crate) use object::{INTENT_ANNOTATION, claim, creation, mark, set_metadata};
 pub use outcome::{Applied, ComponentApplied, StepError, StepOutcome, StepResult};

@@ -19,7 +19,7 @@ async fn act_through(store: &Store, kind: &str, spec: Value, gate: &(dyn Fn() ->
     let permitted = admitted(&store.fixture, &store.plugin, Asks::action(action), &store.inventory).await;
     let since = store.fixture.get("configmap", "owner").await["metadata"]["creationTimestamp"].as_str().unwrap().to_owned();
     let acting = Acting { plugin: &store.plugin, component: COMPONENT, inventory: &store.inventory, owner_since: &since, gate };
-    store.fixture.cluster.act(acting, &permitted.components[0].actions[0]).await
+    store.fixture.cluster.act(acting, &permitted.components[0].actions[0]).await.outcome
 }
 
 fn class(outcome: &ActionOutcome) -> &str {

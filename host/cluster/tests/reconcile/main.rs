@@ -13,5 +13,6 @@ mod kinds;
 mod needs;
 mod ownership;
 mod prune;
+mod runs;
 mod secrets;
 mod watches;

@@ -137,7 +137,6 @@ async fn what_rbac_does_not_allow_and_what_the_host_cannot_do_are_answers() {
     let AnswerOutcome::Error(error) = denied else { panic!() };
     assert!(error.message.contains("nobody") && error.message.contains("configmaps"), "{}", error.message);
     assert_eq!(class(&answered(&fixture, json!([]), need("telepathy", json!({}), &[]), &none).await), "unsupported");
-    assert_eq!(class(&answered(&fixture, json!([]), need("job", json!({"key": "k"}), &[]), &none).await), "unsupported");
 }
 
 #[tokio::test]

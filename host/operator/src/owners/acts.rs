@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use banhbaoring_api::inventory::{InventorySpec, JournalEntry};
 use banhbaoring_cluster::Cluster;
-use banhbaoring_cluster::act::Acting;
+use banhbaoring_cluster::act::{Acted, Acting};
 use banhbaoring_pipeline::contract::{ActionOutcome, Json};
 use banhbaoring_pipeline::journal::{self, ActionKey, Next};
 use banhbaoring_pipeline::observation::Owner;
 use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span, info};
 
+use super::runs::Runs;
 use crate::fence::Fence;
 
 /// Side effects of all owners that are under way at a time.
@@ -36,11 +37,12 @@ pub(super) struct Acts {
     fence: Fence,
     by_owner: Arc<Mutex<ByOwner>>,
     permits: Arc<Semaphore>,
+    runs: Arc<Runs>,
 }
 
 impl Acts {
-    pub(super) fn new(cluster: Cluster, fence: Fence) -> Self {
-        Self { cluster, fence, by_owner: Arc::default(), permits: Arc::new(Semaphore::new(PARALLEL)) }
+    pub(super) fn new(cluster: Cluster, fence: Fence, runs: Arc<Runs>) -> Self {
+        Self { cluster, fence, by_owner: Arc::default(), permits: Arc::new(Semaphore::new(PARALLEL)), runs }
     }
 
     /// Brings a journal up to date with what ended. Returns whether something did.
@@ -76,8 +78,8 @@ impl Acts {
         for (component, action) in &next.send {
             let key = (component.component.clone(), action.action.id.clone());
             lock(&self.by_owner).entry(uid.clone()).or_default().insert(key.clone(), Progress::Sending);
-            let (cluster, fence, by_owner, permits) =
-                (self.cluster.clone(), self.fence.clone(), self.by_owner.clone(), self.permits.clone());
+            let (cluster, fence, by_owner, permits, runs) =
+                (self.cluster.clone(), self.fence.clone(), self.by_owner.clone(), self.permits.clone(), self.runs.clone());
             let (plugin, action, inventory) = (component.plugin.clone(), (*action).clone(), inventory.clone());
             let (kind, reference) = (kind.to_owned(), owner.reference.clone());
             let since = owner.object.pointer("/metadata/creationTimestamp").and_then(Json::as_str).unwrap_or_default().to_owned();
@@ -85,8 +87,12 @@ impl Acts {
                 let _permit = permits.acquire().await;
                 let gate = || fence.is_open().then_some(()).ok_or_else(|| "this replica no longer leads; it was not sent".to_owned());
                 let acting = Acting { plugin: &plugin, component: &key.0, inventory: &inventory, owner_since: &since, gate: &gate };
-                let outcome = cluster.act(acting, &action).await;
+                let Acted { outcome, news } = cluster.act(acting, &action).await;
                 info!(component = %key.0, action = %key.1, kind = %action.action.kind, outcome = word(&outcome), "an action ended");
+                // Before it has ended: both are written down at once.
+                if let Some(news) = news {
+                    runs.tell(&reference.uid, news);
+                }
                 if let Some(progress) = lock(&by_owner).get_mut(&reference.uid).and_then(|owner| owner.get_mut(&key)) {
                     *progress = Progress::Ended(outcome);
                 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_cluster::Cluster;
+use banhbaoring_cluster::run::Inquiry;
 use banhbaoring_cluster::watch::Question;
 use banhbaoring_pipeline::admit::{NeedScope, PermittedNeed};
 use banhbaoring_pipeline::contract::{AnswerOutcome, NeedMode, ObjectReference};
@@ -16,6 +17,8 @@ use banhbaoring_pipeline::{ActivePlugin, Graph, Permitted};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::outputs::{Consumer, Outputs, Published};
+use super::runs::Runs;
 use crate::images::Images;
 
 /// How long a reconcile waits for answers before it goes on without them.
@@ -71,7 +74,14 @@ impl Known {
     }
 
     fn due(&self) -> Instant {
-        let unanswered = matches!(&self.outcome, Some(AnswerOutcome::Error(error)) if error.class == "unavailable");
+        let unanswered = match (&self.outcome, &self.need.scope) {
+            // Nobody tells when that owner comes.
+            (Some(AnswerOutcome::Error(_)), NeedScope::Outputs(..)) => true,
+            (Some(AnswerOutcome::Error(error)), _) => error.class == "unavailable",
+            // Its end is recorded before it goes, also where nobody may watch Jobs.
+            (Some(AnswerOutcome::Ok(view)), NeedScope::Job(..)) => view["state"] == "running",
+            _ => false,
+        };
         match self.need.need.mode {
             NeedMode::Poll(seconds) => self.at + Duration::from_secs(u64::from(seconds.max(1))).mul_f64(self.spread),
             _ if unanswered => self.at + RETRY,
@@ -84,13 +94,16 @@ impl Known {
 pub(super) struct Answers {
     cluster: Cluster,
     images: Arc<Images>,
+    outputs: Arc<Outputs>,
+    runs: Arc<Runs>,
     by_owner: Arc<Mutex<ByOwner>>,
     permits: Arc<Semaphore>,
 }
 
 impl Answers {
-    pub(super) fn new(cluster: Cluster, images: Images) -> Self {
-        Self { cluster, images: Arc::new(images), by_owner: Arc::default(), permits: Arc::new(Semaphore::new(PARALLEL)) }
+    pub(super) fn new(cluster: Cluster, images: Images, runs: Arc<Runs>) -> Self {
+        let (images, permits) = (Arc::new(images), Arc::new(Semaphore::new(PARALLEL)));
+        Self { cluster, images, outputs: Arc::default(), runs, by_owner: Arc::default(), permits }
     }
 
     /// Asks again, in advance, what the last reconcile asked and what no longer holds.
@@ -204,21 +217,55 @@ impl Answers {
         }
     }
 
+    /// What an owner's components publish now. Those that ask about it are looked at if it is something else than before.
+    pub(super) fn publish(&self, kind: &str, uid: &str, components: BTreeMap<String, Published>) {
+        let (consumers, wait) = self.outputs.publish(kind, uid, components);
+        if !consumers.is_empty() {
+            let (cluster, by_owner) = (self.cluster.clone(), self.by_owner.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                ask_anew(&cluster, &by_owner, consumers).await;
+            });
+        }
+    }
+
     /// The owner is gone.
-    pub(super) fn forget(&self, uid: &str) {
+    pub(super) async fn forget(&self, uid: &str) {
         lock(&self.by_owner).remove(uid);
+        ask_anew(&self.cluster, &self.by_owner, self.outputs.forget(uid)).await;
+    }
+
+    /// Nobody looks at owners of the kind any more.
+    pub(super) async fn end(&self, kind: &str) {
+        ask_anew(&self.cluster, &self.by_owner, self.outputs.end(kind)).await;
     }
 
     fn ask(&self, asking: &Asking<'_>, key: &Key, known: &mut Known) -> JoinHandle<()> {
         (known.asking, known.is_outdated) = (true, false);
         let (cluster, permits, by_owner) = (self.cluster.clone(), self.permits.clone(), self.by_owner.clone());
-        let images = self.images.clone();
+        let (images, outputs, runs) = (self.images.clone(), self.outputs.clone(), self.runs.clone());
         let (plugin, need, key) = (known.plugin.clone(), known.need.clone(), key.clone());
         let (kind, owner, inventory) = (asking.kind.to_owned(), asking.owner.clone(), asking.inventory.clone());
         tokio::spawn(async move {
             let _permit = permits.acquire().await;
             let outcome = match &need.scope {
                 NeedScope::Image(image) => images.answer(&cluster, &plugin, image, owner.namespace.as_deref()).await,
+                NeedScope::Outputs(reference, whose, component) => match cluster.uid_of(&plugin, reference, whose, &inventory).await {
+                    Ok(uid) => {
+                        let consumer = (need.need.mode == NeedMode::Watch).then(|| (kind.clone(), owner.clone()));
+                        outputs.answer(&uid, component, consumer)
+                    }
+                    Err(error) => AnswerOutcome::Error(error),
+                },
+                NeedScope::Job(job, run) => {
+                    let inquiry = Inquiry { plugin: &plugin, component: &key.0, inventory: &inventory };
+                    let (outcome, news) = cluster.answer_job(inquiry, job, run).await;
+                    // Before the answer is there: whoever is told of it has it written down.
+                    if let Some(news) = news {
+                        runs.tell(&owner.uid, news);
+                    }
+                    outcome
+                }
                 _ => cluster.answer(&plugin, &need, &inventory).await,
             };
             let is_late = {
@@ -231,12 +278,23 @@ impl Answers {
                 known.outcome = Some(outcome);
                 known.at = Instant::now();
                 known.asking = false;
-                std::mem::take(&mut known.missed) && is_news
+                // What changed while it was asked is asked again.
+                (std::mem::take(&mut known.missed) && is_news) || known.is_outdated
             };
             if is_late {
                 cluster.watches.wake(&kind, &owner).await;
             }
         })
+    }
+}
+
+/// Has owners looked at whose components ask about outputs that changed.
+async fn ask_anew(cluster: &Cluster, by_owner: &Mutex<ByOwner>, consumers: Vec<Consumer>) {
+    for (kind, owner) in consumers {
+        for known in lock(by_owner).get_mut(&owner.uid).into_iter().flat_map(BTreeMap::values_mut) {
+            known.is_outdated |= matches!(known.need.scope, NeedScope::Outputs(..));
+        }
+        cluster.watches.wake(&kind, &owner).await;
     }
 }
 
@@ -249,7 +307,7 @@ async fn within_grace(asked: Vec<JoinHandle<()>>) {
 
 fn subjects(known: &Known) -> Vec<ObjectReference> {
     match &known.need.scope {
-        NeedScope::Object(reference, _) => vec![reference.clone()],
+        NeedScope::Object(reference, _) | NeedScope::Job(reference, _) => vec![reference.clone()],
         NeedScope::Objects { namespaces, .. } => {
             let text = |field: &str| known.need.need.spec.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
             let in_namespace = |namespace: Option<String>| ObjectReference {
@@ -260,7 +318,8 @@ fn subjects(known: &Known) -> Vec<ObjectReference> {
             };
             if namespaces.is_empty() { vec![in_namespace(None)] } else { namespaces.iter().cloned().map(Some).map(in_namespace).collect() }
         }
-        NeedScope::Http(_) | NeedScope::Image(_) | NeedScope::Other | NeedScope::Unsupported(_) => Vec::new(),
+        // A change of outputs is told in this process.
+        NeedScope::Outputs(..) | NeedScope::Http(_) | NeedScope::Image(_) | NeedScope::Other | NeedScope::Unsupported(_) => Vec::new(),
     }
 }
 

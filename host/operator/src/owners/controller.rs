@@ -93,6 +93,7 @@ pub(super) async fn run(owners: Arc<Owners>, kind: Arc<OwnerKind>, stop: Cancell
         )
         .for_each(|_| futures::future::ready(()))
         .await;
+    owners.answers.end(&kind.name).await;
     drop(watching);
 }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
-use banhbaoring_cluster::apply::dependencies;
+use banhbaoring_cluster::apply::{dependencies, token};
 use banhbaoring_cluster::observe::views;
 use banhbaoring_cluster::{Applied, StoredInventory};
 use banhbaoring_pipeline::contract::{EventType, Json, Observation as Watching};
 use banhbaoring_pipeline::observation::{Observation, Owner};
-use banhbaoring_pipeline::{Graph, Report, journal};
+use banhbaoring_pipeline::{Graph, Report, journal, runs};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -98,7 +98,9 @@ impl Owners {
         // After apply means: after what it asked for is there.
         next.send.retain(|(component, _)| !applied.has_failed(&component.component));
         if !next.send.is_empty() {
-            journal::intend(&mut applied.inventory.spec.journal, &next, now);
+            let spec = &mut applied.inventory.spec;
+            journal::intend(&mut spec.journal, &next, now);
+            runs::intend(&mut spec.runs, &spec.owner, &next, now, token);
             self.cluster.inventories.write(&mut applied.inventory).await?;
             self.acts.send(&kind.name, &observation.owner, &applied.inventory.spec, &next);
         }

@@ -7,8 +7,10 @@ mod controller;
 mod effects;
 mod kinds;
 mod memory;
+mod outputs;
 mod reconcile;
 mod removal;
+mod runs;
 mod steady;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use acts::Acts;
 use answers::Answers;
 pub use kinds::{OwnerKind, run};
 use memory::Memories;
+use runs::Runs;
 
 use crate::active::ActivePlugins;
 use crate::fence::Fence;
@@ -49,6 +52,7 @@ pub struct Owners {
     acts: Acts,
     answers: Answers,
     memories: Memories,
+    runs: Arc<Runs>,
 }
 
 impl Owners {
@@ -66,7 +70,10 @@ impl Owners {
         fence: Fence,
         images: Images,
     ) -> Self {
-        let (acts, answers) = (Acts::new(cluster.clone(), fence), Answers::new(cluster.clone(), images));
-        Self { cluster, active, memo, metrics, recorder, host, cluster_domain, concurrency, acts, answers, memories: Memories::default() }
+        let runs = Arc::<Runs>::default();
+        let acts = Acts::new(cluster.clone(), fence, runs.clone());
+        let answers = Answers::new(cluster.clone(), images, runs.clone());
+        let memories = Memories::default();
+        Self { cluster, active, memo, metrics, recorder, host, cluster_domain, concurrency, acts, answers, memories, runs }
     }
 }

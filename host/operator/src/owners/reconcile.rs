@@ -18,6 +18,7 @@ use tracing::{Span, debug, info};
 use super::answers::Asking;
 use super::effects::now;
 use super::memory::Memory;
+use super::outputs::published;
 use super::steady::Steady;
 use super::{OwnerKind, Owners};
 use crate::active::Active;
@@ -123,6 +124,7 @@ impl Owners {
             _ => {}
         }
         let mut inventory = self.inventory(kind, &owner, memory).await?;
+        self.runs.take(&owner.reference.uid, &mut inventory.spec.runs);
         if self.acts.take(&owner.reference.uid, &mut inventory.spec.journal) {
             // What was done may have changed what was answered before.
             self.answers.outdate(&owner.reference.uid);
@@ -146,6 +148,10 @@ impl Owners {
         {
             return Err(ReconcileError::Busy(failure.message.clone()));
         }
+        // How a run ended is written down before anything follows from it: its Job may be gone by then.
+        if self.runs.take(&decided.observation.owner.reference.uid, &mut inventory.spec.runs) {
+            self.cluster.inventories.write(&mut inventory).await?;
+        }
         let mut applied = self.apply(kind, &decided, inventory).await?; // 6 apply
         let has_written = applied.has_written();
         let next_attempt = self.act(kind, &decided, &mut applied).await?; // 7 act
@@ -155,6 +161,7 @@ impl Owners {
         decided.observation.children.extend(applied.children);
         decided.observation.inventory.clone_from(&applied.inventory.spec);
         let (mut outcome, report) = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
+        self.answers.publish(&kind.name, &decided.observation.owner.reference.uid, published(&decided, &report));
         memory.steady = Steady::of(fingerprint, &decided, &mishaps, &report).map(|steady| (steady, revisions.0, revisions.1));
         outcome.sooner(self.answers.settle(&decided.observation.owner.reference.uid));
         outcome.sooner(next_attempt);
@@ -259,6 +266,7 @@ impl Owners {
         self.tell(&observation.owner.reference, &report, &mut inventory).await;
         self.cluster.inventories.write(&mut inventory).await?;
         self.acts.stored(&observation.owner.reference.uid);
+        self.runs.stored(&observation.owner.reference.uid);
         memory.inventory = Some(inventory);
         memory.wanted_material.clone_from(&plan.wanted_material);
         if report.status_changed {

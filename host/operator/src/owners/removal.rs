@@ -71,8 +71,9 @@ impl Owners {
             self.metrics.forget(owner.namespace.as_deref().unwrap_or_default(), &owner.name, &owner.kind, &memory.components);
         }
         self.cluster.watches.forget(&owner.uid);
-        self.answers.forget(&owner.uid);
+        self.answers.forget(&owner.uid).await;
         self.acts.forget(&owner.uid);
+        self.runs.forget(&owner.uid);
         match self.cluster.inventories.read(&owner).await {
             Ok(inventory) if inventory.resource_version.is_some() => self.remove_children(&kind, inventory).await,
             Ok(_) => {}

@@ -11,10 +11,11 @@ use super::asker::Asker;
 use super::needs::{Unresolved, resolve, whose_is};
 use super::refusal::{Findings, Reason, shown};
 use super::resources::Access;
-use super::syntax::{is_data_key, is_label, is_pointer, is_subdomain};
+use super::syntax::{is_data_key, is_pointer, is_subdomain};
 use super::{ActionScope, PermittedAction, PermittedRequest, Whose, http, pods};
 use crate::contract::{Action, Json, ObjectReference};
 use crate::kinds::KindInfo;
+use crate::runs;
 
 /// Actions per answer.
 const ACTIONS: usize = 64;
@@ -49,8 +50,9 @@ fn scope(asker: &Asker<'_>, findings: &mut Findings, action: &Action) -> Option<
         }
         action::Run::KIND => {
             let spec: action::Run = parsed(findings, action)?;
-            run(asker, findings, action, &spec);
-            ActionScope::Unsupported("this version of the host does not run Jobs".to_owned())
+            let job = runs::job(&asker.owner.reference, &spec.key);
+            run(asker, findings, action, &job, &spec);
+            ActionScope::Run(job, Box::new(spec))
         }
         action::Patch::KIND => {
             let spec: action::Patch = parsed(findings, action)?;
@@ -146,25 +148,27 @@ fn patch(findings: &mut Findings, action: &Action, spec: &action::Patch, referen
     }
 }
 
-fn run(asker: &Asker<'_>, findings: &mut Findings, action: &Action, spec: &action::Run) {
-    let reference = ObjectReference {
-        api_version: "batch/v1".to_owned(),
-        kind: "Job".to_owned(),
-        namespace: asker.namespace().map(ToOwned::to_owned),
-        name: action.id.clone(),
+fn run(asker: &Asker<'_>, findings: &mut Findings, action: &Action, job: &ObjectReference, spec: &action::Run) {
+    let mut invalid = |expected: &str| {
+        findings.add(Reason::ActionInvalid, Some(job), format!("the action {}: expected {expected}", shown(&action.id)));
     };
-    if !is_subdomain(&spec.key) || spec.deadline_seconds == 0 || spec.deadline_seconds > 86_400 || !is_label(&action.id) {
-        let message = format!(
-            "the action {}: expected a key and an id that are valid names, and a deadline of 1 to 86400 seconds",
-            shown(&action.id)
-        );
-        findings.add(Reason::ActionInvalid, None, message);
+    if !is_subdomain(&spec.key) || spec.deadline_seconds == 0 || spec.deadline_seconds > 86_400 {
+        invalid("a key that is a valid name, and a deadline of 1 to 86400 seconds");
     }
-    let kind = KindInfo { plural: "jobs".to_owned(), namespaced: true };
-    let access = Access { reference: &reference, kind: &kind, verbs: &["get", "create", "delete"], relation: Relation::Owned };
+    if asker.namespace().is_none() {
+        invalid("an owner with a namespace for its Jobs; this one is cluster-scoped");
+    }
+    let pod = spec.pod_template.get("spec");
+    // Of several containers nobody could say whose exit code is the run's.
+    if pod.and_then(|pod| pod.get("containers")?.as_array()).is_none_or(|containers| containers.len() != 1) {
+        invalid("a pod template with exactly one container");
+    }
+    if pod.and_then(|pod| pod.get("restartPolicy")).is_some_and(|policy| policy != "Never") {
+        invalid("restartPolicy Never: a run is not repeated");
+    }
+    let access = Access { reference: job, kind: &runs::kind(), verbs: &["get", "create"], relation: Relation::Owned };
     asker.access(findings, &access);
-    let template = Json::Object(spec.pod_template.clone());
-    pods::check_template(asker, findings, &reference, &template);
+    pods::check_template(asker, findings, job, &Json::Object(spec.pod_template.clone()));
 }
 
 fn request(asker: &Asker<'_>, findings: &mut Findings, action: &Action, spec: action::Http) -> PermittedRequest {

@@ -121,7 +121,11 @@ pub enum NeedScope {
     Http(Box<PermittedRequest>),
     /// What this image is now, and who signed it.
     Image(Box<need::Image>),
-    /// What its spec says: `git`, `job` within their grants.
+    /// What a component of this owner publishes.
+    Outputs(ObjectReference, Whose, String),
+    /// How the run of this key fares, which is this Job.
+    Job(ObjectReference, String),
+    /// What its spec says: `git` within its grants.
     Other,
     /// Never asked: answered by the error class `unsupported` with this message.
     Unsupported(String),
@@ -176,6 +180,8 @@ pub enum ActionScope {
     Delete(ObjectReference, action::Delete, Whose),
     /// Take a finalizer off this object.
     RemoveFinalizer(ObjectReference, action::RemoveFinalizer, Whose),
+    /// Run this once for its key, as this Job.
+    Run(ObjectReference, Box<action::Run>),
     /// Never run: answered by the error class `unsupported` with this message.
     Unsupported(String),
 }

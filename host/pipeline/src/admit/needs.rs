@@ -15,6 +15,7 @@ use super::syntax::{is_camel_case, is_label, is_pointer, is_subdomain};
 use super::{NeedScope, PermittedNeed, PermittedRequest, Whose, http};
 use crate::contract::{Json, Need, NeedMode, ObjectReference};
 use crate::kinds::KindInfo;
+use crate::runs;
 
 /// Needs per answer.
 const NEEDS: usize = 64;
@@ -60,7 +61,7 @@ fn scope(asker: &Asker<'_>, findings: &mut Findings, need: &Need) -> Option<Need
                     let relation = asker.relation_to(&reference);
                     asker.access(findings, &Access { reference: &reference, kind: &kind, verbs: &["get"], relation });
                     let whose = whose_is(asker, &reference, &kind, &["get"], relation);
-                    Some(NeedScope::Object(reference, whose))
+                    Some(NeedScope::Outputs(reference, whose, spec.component))
                 }
                 Err(unresolved) => unresolved.scope(findings, need),
             }
@@ -88,10 +89,12 @@ fn scope(asker: &Asker<'_>, findings: &mut Findings, need: &Need) -> Option<Need
         }
         need::Job::KIND => {
             let spec = parsed::<need::Job>(findings, need)?;
-            if spec.key.is_empty() || spec.key.len() > 253 {
-                findings.add(Reason::NeedInvalid, None, format!("the need {} asks for a run without a key", shown(&need.id)));
+            if !is_subdomain(&spec.key) {
+                findings.add(Reason::NeedInvalid, None, format!("the need {} asks for a run without a valid key", shown(&need.id)));
             }
-            Some(NeedScope::Other)
+            let job = runs::job(&asker.owner.reference, &spec.key);
+            asker.access(findings, &Access { reference: &job, kind: &runs::kind(), verbs: &["get"], relation: Relation::Owned });
+            Some(NeedScope::Job(job, spec.key))
         }
         other => Some(NeedScope::Unsupported(format!("this host knows no need of the kind {}", shown(other)))),
     }

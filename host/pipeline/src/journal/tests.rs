@@ -69,6 +69,17 @@ fn what_was_about_to_be_sent_by_somebody_who_is_gone_is_unknown_and_never_sent_a
 }
 
 #[test]
+fn what_happens_once_however_often_it_is_sent_is_sent_again_by_whoever_comes_next() {
+    let (permitted, _) = asks(&["a", "b"]);
+    let mut journal = Vec::new();
+    begin(&permitted, &mut journal, 0);
+    journal[0].repeatable = true;
+    interrupt(&mut journal, &BTreeSet::new());
+    assert!(matches!(&results(&journal)[&db("a")], ActionOutcome::Error(error) if error.class == "unavailable"));
+    assert_eq!(sent(&permitted, &journal, 2), ["a"]);
+}
+
+#[test]
 fn what_was_not_done_is_tried_again_after_waits_that_grow_and_what_was_or_never_will_be_is_not() {
     let (permitted, _) = asks(&["a"]);
     let (mut journal, mut now, mut waits) = (Vec::new(), 0, Vec::new());

@@ -27,7 +27,7 @@ pub fn field_manager(component: &str) -> String {
 }
 
 /// `manifest` with the host's labels and, unless it is kept or Kubernetes forbids it, the controller owner reference.
-pub(super) fn complete(manifest: &Json, reference: &ObjectReference, owner: &Owner, component: &str, keep: bool) -> Json {
+pub(crate) fn complete(manifest: &Json, reference: &ObjectReference, owner: &Owner, component: &str, keep: bool) -> Json {
     let mut manifest = manifest.clone();
     let Some(root) = manifest.as_object_mut() else {
         return manifest;

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::contract::{ApplyMode, GeneratedSecret, Json, ObjectReference, Recreate};
 
+pub(crate) use manifest::complete;
 pub use manifest::{ANNOTATION_PREFIX, COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OWNER_LABEL, field_manager};
 pub use steps::{plan, plan_removal};
 

@@ -192,7 +192,8 @@ fn rules(descriptor: &Descriptor, grants: &Grants, account: &str) -> Vec<PolicyR
     rules
 }
 
-/// What the host reads as the account to find the pods behind an owner's Service, and the tokens that it puts into requests.
+/// What the host reads as the account beyond the grants: the pods behind an owner's Service, those of Jobs that it runs (they hold the exit code), and
+/// the tokens that it puts into requests.
 fn requests(grants: &Grants, account: &str) -> Vec<PolicyRule> {
     let rule = |group: &str, resource: &str, verb: &str, names: &[&str]| PolicyRule {
         api_groups: vec![group.to_owned()],
@@ -203,11 +204,21 @@ fn requests(grants: &Grants, account: &str) -> Vec<PolicyRule> {
     let mut rules = Vec::new();
     if grants.http.iter().any(|grant| grant.service.is_some()) {
         rules.extend([rule("", "services", "get", &[]), rule("", "pods", "list", &[]), rule("apps", "replicasets", "get", &[])]);
+    } else if may_run(grants) {
+        rules.push(rule("", "pods", "list", &[]));
     }
     if !grants.http.is_empty() && !grants.audiences.is_empty() {
         rules.push(rule("", "serviceaccounts/token", "create", &[account]));
     }
     rules
+}
+
+/// Whether Jobs may be made: a grant may mean them by a wildcard.
+fn may_run(grants: &Grants) -> bool {
+    let has = |list: &[String], name: &str| list.iter().any(|entry| entry == name || entry == "*");
+    let makes_jobs =
+        |grant: &ResourceGrant| has(&grant.api_groups, "batch") && has(&grant.resources, "jobs") && has(&grant.verbs, "create");
+    grants.pods.is_some() && grants.resources.iter().any(makes_jobs)
 }
 
 /// The host creates by server-side apply, which RBAC counts as `create` and `patch`.
@@ -261,6 +272,20 @@ mod tests {
         assert_eq!(resources(&grants(json!({"http": host, "audiences": ["kms"]}))), ["serviceaccounts/token"]);
         assert_eq!(requests(&grants(json!({"http": host, "audiences": ["kms"]})), "plugin-a")[0].resource_names, ["plugin-a"]);
         assert!(resources(&grants(json!({"audiences": ["store"]}))).is_empty(), "tokens in pods are the kubelet's");
+    }
+
+    #[test]
+    fn whoever_may_run_jobs_may_read_how_their_pods_ended() {
+        let listed = |value: Json| {
+            let rules = requests(&serde_json::from_value(value).unwrap(), "plugin-a");
+            rules.into_iter().filter(|rule| rule.resources == ["pods"]).map(|rule| rule.verbs).collect::<Vec<_>>()
+        };
+        let jobs = |verbs: &[&str]| json!([{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": verbs}]);
+        assert_eq!(listed(json!({"resources": jobs(&["get", "create"]), "pods": {}})), [["list"]]);
+        let service = json!([{"service": "owned", "methods": ["GET"], "paths": ["/"]}]);
+        assert_eq!(listed(json!({"resources": jobs(&["get", "create"]), "pods": {}, "http": service})), [["list"]], "once");
+        assert!(listed(json!({"resources": jobs(&["get"]), "pods": {}})).is_empty());
+        assert!(listed(json!({"resources": jobs(&["get", "create"])})).is_empty(), "without pods there is no Job");
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn too_many_or_malformed_needs_are_refused() {
     many.needs = (0..65).map(|i| Need { id: format!("n{i}"), ..many.needs[0].clone() }).collect();
     refused(many, Reason::TooMuch, "65");
     refused(need("object", json!({"reference": 7})), Reason::NeedInvalid, "schema");
-    let mut twice = need("job", json!({"key": "x"}));
+    let mut twice = need("telepathy", json!({}));
     twice.needs.push(twice.needs[0].clone());
     refused(twice, Reason::NeedInvalid, "id");
     refused(
@@ -227,13 +227,61 @@ fn actions_keep_to_the_grants_of_what_they_touch() {
     assert_eq!(patch(json!({"spec": {"replicas": 0}})), None);
     assert_eq!(patch(json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})).unwrap().reason, "ActionInvalid");
     assert_eq!(patch(json!({"metadata": {"finalizers": []}, "status": {}})).unwrap().reason, "ActionInvalid");
-    let run = |pod: Json| action("run", json!({"key": "migrate-1", "podTemplate": {"spec": pod}, "deadlineSeconds": 60}));
-    let mut jobs =
-        grants_with(json!({"resources": [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "create", "delete"]}]}));
+}
+
+/// Grants under which a Job with [`pod`] may be run.
+fn jobs() -> Grants {
+    let mut jobs = grants_with(json!({"resources": [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "create"]}]}));
     jobs.pods = super::grants().pods;
     jobs.pods.as_mut().unwrap().service_accounts = vec!["prod".to_owned()];
-    assert_eq!(refusal_under(jobs.clone(), run(pod())), None);
-    assert_eq!(refusal_under(jobs, run(pod_with("/hostPID", json!(true)))).unwrap().reason, "HostAccessNotGranted");
+    jobs
+}
+
+#[test]
+fn a_run_keeps_to_the_grants_of_its_pod_and_to_one_container_that_runs_once() {
+    let run = |key: &str, deadline: u32, pod: Json| {
+        refusal_under(jobs(), action("run", json!({"key": key, "podTemplate": {"spec": pod}, "deadlineSeconds": deadline})))
+            .map(|refusal| (refusal.reason, refusal.message))
+    };
+    assert_eq!(run("migrate-1", 60, pod()), None);
+    assert_eq!(run("migrate-1", 60, pod_with("/restartPolicy", json!("Never"))), None);
+    assert_eq!(run("migrate-1", 60, pod_with("/hostPID", json!(true))).unwrap().0, "HostAccessNotGranted");
+    for (key, deadline, pod, found) in [
+        ("Migrate 1", 60, pod(), "key"),
+        ("", 60, pod(), "key"),
+        ("a", 0, pod(), "deadline"),
+        ("a", 86_401, pod(), "deadline"),
+        ("a", 60, pod_with("/containers/1", pod()["containers"][0].clone()), "one container"),
+        ("a", 60, pod_with("/containers", json!([])), "one container"),
+        ("a", 60, pod_with("/restartPolicy", json!("OnFailure")), "restartPolicy"),
+    ] {
+        let refusal = run(key, deadline, pod).unwrap();
+        assert!(refusal.0 == "ActionInvalid" && refusal.1.contains(found), "{refusal:?}");
+    }
+    let ungranted = action("run", json!({"key": "a", "podTemplate": {"spec": pod()}, "deadlineSeconds": 60}));
+    assert_eq!(refusal_under(Grants { resources: vec![], ..jobs() }, ungranted).unwrap().reason, "ResourceNotGranted");
+}
+
+#[test]
+fn how_a_run_fares_is_asked_of_its_own_job_by_whoever_may_read_jobs() {
+    let NeedScope::Job(job, key) = scope(jobs(), need("job", json!({"key": "migrate-1"}))) else { panic!() };
+    assert_eq!((job, key.as_str()), (crate::runs::job(&observation().owner.reference, "migrate-1"), "migrate-1"));
+    refused(need("job", json!({"key": "migrate-1"})), Reason::ResourceNotGranted, "jobs");
+    assert_eq!(refusal_under(jobs(), need("job", json!({"key": "../x"}))).unwrap().reason, "NeedInvalid");
+}
+
+#[test]
+fn outputs_are_asked_of_owners_that_the_grants_let_one_read() {
+    let ask =
+        || need("outputs", json!({"owner": {"apiVersion": "shop.example.com/v1", "kind": "Store", "name": "edge"}, "component": "db"}));
+    let stores = |relation: &str| {
+        grants_with(
+            json!({"resources": [{"apiGroups": ["shop.example.com"], "resources": ["stores"], "verbs": ["get"], "relation": relation}]}),
+        )
+    };
+    let NeedScope::Outputs(owner, whose, component) = scope(stores("referenced"), ask()) else { panic!() };
+    assert_eq!((owner.name.as_str(), whose, component.as_str()), ("edge", Whose::Any, "db"));
+    assert_eq!(refusal_under(stores("owned"), ask()).unwrap().reason, "ResourceNotGranted");
 }
 
 #[test]
