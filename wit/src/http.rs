@@ -211,6 +211,20 @@ pub enum Method {
     List,
 }
 
+impl Method {
+    /// As it goes over the line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::List => "LIST",
+        }
+    }
+}
+
 /// Puts a part of the answer into a Secret without showing it to the plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

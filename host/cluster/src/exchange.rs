@@ -196,7 +196,7 @@ impl Way {
             url.query_pairs_mut().extend_pairs(message.query);
         }
         let method =
-            reqwest::Method::from_bytes(name(message.method).as_bytes()).map_err(|error| ExchangeError::Invalid(error.to_string()))?;
+            reqwest::Method::from_bytes(message.method.as_str().as_bytes()).map_err(|error| ExchangeError::Invalid(error.to_string()))?;
         let mut builder = self.pool.client.request(method, url).timeout(self.timeout).headers(message.headers);
         if !message.body.is_null() {
             builder = builder.header(CONTENT_TYPE, "application/json").body(message.body.to_string());
@@ -204,17 +204,6 @@ impl Way {
         (asking.gate)().map_err(ExchangeError::Fenced)?;
         let response = builder.send().await.map_err(|error| ExchangeError::of(&error, &self.name))?;
         Reply::read(response, reads, &self.name).await
-    }
-}
-
-fn name(method: Method) -> &'static str {
-    match method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-        Method::Put => "PUT",
-        Method::Patch => "PATCH",
-        Method::Delete => "DELETE",
-        Method::List => "LIST",
     }
 }
 

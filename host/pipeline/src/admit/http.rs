@@ -123,7 +123,7 @@ fn injections(asker: &Asker<'_>, findings: &mut Findings, injections: &[Injectio
 }
 
 fn destination(asker: &Asker<'_>, findings: &mut Findings, endpoint: &Endpoint, method: Method, path: &str, who: &str) {
-    let method = name(method);
+    let method = method.as_str();
     let reaches = |service: Option<&str>, host: Option<&str>| match &endpoint.destination {
         Destination::Service(to) => {
             let namespace = to.namespace.as_deref().or(asker.namespace());
@@ -164,17 +164,6 @@ fn is_plain_path(path: &str) -> bool {
         && path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'%' | b'\\' | b'?' | b'#' | b';'))
         && !path.contains("//")
         && path.split('/').all(|segment| segment != "." && segment != "..")
-}
-
-fn name(method: Method) -> &'static str {
-    match method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-        Method::Put => "PUT",
-        Method::Patch => "PATCH",
-        Method::Delete => "DELETE",
-        Method::List => "LIST",
-    }
 }
 
 #[cfg(test)]
