@@ -41,15 +41,18 @@ impl Day2<'_> {
         self.store.until_ready_within(STEP, replicas).await;
     }
 
-    /// The peers that Raft counts, as one of the nodes tells.
-    async fn peers(&self) -> Vec<String> {
-        let told = self.store.bao(0, "operator raft list-peers -format=json").await.unwrap();
-        let told: Value = serde_json::from_str(&told).unwrap();
-        let servers = told.pointer("/data/config/servers").and_then(Value::as_array).cloned().unwrap_or_default();
-        assert!(servers.iter().all(|server| server["voter"] == true), "{servers:?}");
-        let mut names: Vec<String> = servers.iter().map(|server| text(server, "/node_id").to_owned()).collect();
-        names.sort();
-        names
+    /// Waits until Raft counts exactly so many nodes, and lets each of them vote. A new one votes once it was stable for some seconds.
+    async fn until_voters(&self, count: usize) {
+        let look = async || {
+            let told = self.store.bao(0, "operator raft list-peers -format=json").await.map_err(|error| error.to_string())?;
+            let told: Value = serde_json::from_str(&told).map_err(|error| error.to_string())?;
+            let servers = told.pointer("/data/config/servers").and_then(Value::as_array).cloned().unwrap_or_default();
+            let mut names: Vec<String> = servers.iter().map(|server| text(server, "/node_id").to_owned()).collect();
+            names.sort();
+            let all_vote = servers.iter().all(|server| server["voter"] == true);
+            if all_vote && names == named("", count) { Ok(()) } else { Err(format!("{servers:?}")) }
+        };
+        wait::until(Duration::from_secs(120), format!("{count} voters"), look).await.unwrap();
     }
 
     async fn claims(&self) -> Vec<String> {
@@ -87,7 +90,7 @@ async fn a_store_in_use_is_scaled_and_upgraded_and_killed_and_loses_nothing_that
 
     for (replicas, peers) in [(3, 3), (5, 5)] {
         day2.change(json!({ "replicas": replicas }), peers).await;
-        assert_eq!(day2.peers().await, named("", peers));
+        day2.until_voters(peers).await;
         day2.told(&writer, &format!("{peers} nodes are Ready")).await;
     }
 
@@ -96,11 +99,11 @@ async fn a_store_in_use_is_scaled_and_upgraded_and_killed_and_loses_nothing_that
     for pod in day2.store.list().await.unwrap() {
         assert!(text(&pod, "/spec/containers/0/image").ends_with(NEXT), "{}", pod["spec"]["containers"][0]["image"]);
     }
-    assert_eq!(day2.peers().await, named("", 5));
+    day2.until_voters(5).await;
     day2.told(&writer, &format!("all run {NEXT}; {first} led before, {} does now", day2.leader().await)).await;
 
     day2.change(json!({"replicas": 3}), 3).await;
-    assert_eq!(day2.peers().await, named("", 3));
+    day2.until_voters(3).await;
     let gone = wait::until(Duration::from_secs(120), "the volumes of those that went to go", async || {
         let claims = day2.claims().await;
         if claims == named("data-", 3) { Ok(()) } else { Err(format!("{claims:?}")) }
@@ -136,7 +139,7 @@ async fn a_store_in_use_is_scaled_and_upgraded_and_killed_and_loses_nothing_that
     };
     tokio::join!(day2.change(json!({"version": "2.4.0", "replicas": 5}), 5), kills);
     day2.store.until_ready_within(STEP, 5).await;
-    assert_eq!(day2.peers().await, named("", 5));
+    day2.until_voters(5).await;
     day2.told(&writer, "5 nodes run 2.4.0 again").await;
 
     let (seen, lost) = writer.stop(&day2.store).await;

@@ -27,7 +27,7 @@ impl<'a> Store<'a> {
     pub async fn when_ready(release: &'a Release, team: &'a Team, name: &str) -> Self {
         let mut store = Self { release, team, name: name.to_owned(), replicas: 0, token: String::new() };
         let owner = store.until_ready().await;
-        store.replicas = owner["status"]["members"].as_array().map(Vec::len).unwrap_or_default();
+        store.replicas = owner["spec"]["replicas"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
         let secret = format!("secret/{name}-admin");
         let password = team.kubectl.run(&["get", &secret, "-o", "go-template={{.data.password | base64decode}}"]).await.unwrap();
         let token = store.bao(0, &format!("login -method=userpass -token-only username=admin password='{password}'")).await;
