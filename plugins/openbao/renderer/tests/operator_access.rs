@@ -1,13 +1,14 @@
 //! What day 2 sends, sent to three real nodes as the host would send it: the user `operator` can do that, and nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod nodes;
 mod support;
 
 use banhbaoring_testing::bao::{Bao, Pod};
 use banhbaoring_testing::wait;
+use nodes::{OPERATOR_PASSWORD, PATIENCE, admin, authority, node, until_voters};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use support::nodes::{OPERATOR_PASSWORD, PATIENCE, admin, authority, node, until_voters};
 use support::rendered;
 use support::world::World;
 
@@ -99,7 +100,7 @@ async fn what_day_2_sends_a_real_store_does_and_what_it_does_not_send_is_refused
 
     let login = configuration.parse::<Value>().unwrap()["endpoint"]["credential"]["login"].clone();
     let token = logged_in(&bao[1], &login).await;
-    let admin = support::nodes::admin(&bao[1]).await;
+    let admin = nodes::admin(&bao[1]).await;
     bao[1].succeed(Method::POST, "/v1/sys/mounts/kept", Some(&admin), Some(&json!({"type": "kv"}))).await.unwrap();
     bao[1].succeed(Method::POST, "/v1/kept/one", Some(&admin), Some(&json!({"a": "b"}))).await.unwrap();
     let all = json!({"policy": "path \"*\" { capabilities = [\"sudo\"] }"});

@@ -1,6 +1,7 @@
 //! A real `bao` starts from what is rendered, is initialised, and comes back unsealed by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod nodes;
 mod support;
 
 use std::fs;
@@ -8,9 +9,9 @@ use std::fs;
 use banhbaoring_sdk::wit::Response;
 use banhbaoring_testing::bao::{Bao, Pod};
 use banhbaoring_testing::wait;
+use nodes::{PATIENCE, admin, authority, node, until_voters};
 use reqwest::Method;
 use serde_json::json;
-use support::nodes::{PATIENCE, admin, authority, node, until_voters};
 use support::{container, owner, render, rendered, request, seals};
 
 /// What bao says of keys that it does not know; it starts all the same.

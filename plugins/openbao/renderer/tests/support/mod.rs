@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 mod machines;
-pub mod nodes;
 pub mod seals;
 pub mod world;
 

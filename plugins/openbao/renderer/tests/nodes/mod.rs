@@ -1,4 +1,5 @@
 //! Real nodes from what is rendered: their files, the Secrets that the host would have made, and how a test gets in.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{objects, template};
+use crate::support::{objects, template};
 
 /// The first password of `admin`.
 pub const PASSWORD: &str = "only-for-this-test";
