@@ -88,6 +88,14 @@ pub(crate) fn told(done: Result<(), Undone>) -> ActionOutcome {
     }
 }
 
+/// An object that was replaced since the plugin saw it stays as it is.
+fn is_still(seen: &Seen, uid: &str, reference: &ObjectReference) -> Result<(), Undone> {
+    if seen.uid == uid {
+        return Ok(());
+    }
+    Err(Undone::new("conflict", format!("{reference} is not the one that was seen: its uid is another")))
+}
+
 impl Cluster {
     /// Does what an action says. Never fails: what came of it is told.
     pub async fn act(&self, acting: Acting<'_>, action: &PermittedAction) -> Acted {
@@ -216,9 +224,7 @@ impl Cluster {
             Err(Undone(error)) if error.class == "not-found" => return Ok(()),
             found => found?,
         };
-        if Seen::of(&object).uid != spec.uid {
-            return Err(Undone::new("conflict", format!("{reference} is not the one that was seen: its uid is another")));
-        }
+        is_still(&Seen::of(&object), &spec.uid, reference)?;
         let since = get(&object, "/metadata/creationTimestamp").and_then(Value::as_str).unwrap_or_default();
         // Times of the API server are all of one form. A volume that was there before its owner was somebody else's first.
         if matches!(whose, Whose::OfStatefulSet(_)) && (acting.owner_since.is_empty() || since < acting.owner_since) {
@@ -239,9 +245,7 @@ impl Cluster {
         let (endpoint, object) = self.target(acting, reference, whose).await?;
         let seen = Seen::of(&object);
         let owner: &OwnerReference = &acting.inventory.owner;
-        if seen.uid != uid {
-            return Err(Undone::new("conflict", format!("{reference} is not the one that was seen: its uid is another")));
-        }
+        is_still(&seen, uid, reference)?;
         if let Some(controller) = &seen.controller {
             let message = || format!("{reference} has another controller already");
             return if *controller == owner.uid { Ok(()) } else { Err(Undone::new("conflict", message())) };
@@ -267,9 +271,7 @@ impl Cluster {
             found => found?,
         };
         let seen = Seen::of(&object);
-        if seen.uid != spec.uid {
-            return Err(Undone::new("conflict", format!("{reference} is not the one that was seen: its uid is another")));
-        }
+        is_still(&seen, &spec.uid, reference)?;
         let mut finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
         let before = finalizers.len();
         finalizers.retain(|finalizer| finalizer.as_str() != Some(&spec.finalizer));

@@ -1,6 +1,6 @@
-//! Answers to needs: `object` and `objects` from the API server, `http` from whoever it leads to. Asked as the plugin's account, only of what was permitted, and only
-//! what was projected comes back. `job` is answered in `run`; when something is asked, and for how long an answer holds, is the operator's, and so are
-//! outputs and images.
+//! Answers to needs: `object` and `objects` from the API server, `http` from whoever it leads to. Asked as the plugin's account, only of what was
+//! permitted, and only what was projected comes back. `job` is answered in `run`; when something is asked, and for how long an answer holds, is the
+//! operator's, and so are outputs and images.
 
 use std::collections::BTreeMap;
 

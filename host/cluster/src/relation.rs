@@ -6,7 +6,7 @@ use banhbaoring_pipeline::admit::Whose;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
-use crate::request::{Answer, ApiError, Endpoint};
+use crate::request::{Answer, ApiError, Endpoint, Seen, text};
 
 /// In which relation to an owner an object has to stand.
 pub(crate) struct Relation<'a> {
@@ -45,9 +45,7 @@ impl Cluster {
 /// Whether Kubernetes made the object for the StatefulSet. A claim has no owner, but the labels of the StatefulSet's pods and a template's name.
 fn is_made_for(stateful_set: &Value, object: &Value) -> bool {
     if text(object, "/kind") == "Pod" {
-        let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
-        let mut controllers = owners.filter(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true));
-        return controllers.any(|owner| text(owner, "/uid") == text(stateful_set, "/metadata/uid"));
+        return Seen::of(object).controller.as_deref() == Some(text(stateful_set, "/metadata/uid"));
     }
     let labels = |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
     let (wanted, found) = (labels(stateful_set, "/spec/selector/matchLabels"), labels(object, "/metadata/labels"));
@@ -60,10 +58,6 @@ fn is_made_for(stateful_set: &Value, object: &Value) -> bool {
     };
     // Every label: those of a foreign claim that happens to be called so are others.
     templates.any(is_named) && !wanted.is_empty() && wanted.iter().all(|(key, value)| found.get(key) == Some(value))
-}
-
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

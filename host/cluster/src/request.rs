@@ -209,6 +209,11 @@ fn percent_encoded(text: &str) -> String {
     text.bytes().map(|b| if b.is_ascii_alphanumeric() || b == b'-' { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+/// The text at a pointer; empty where there is none.
+pub(crate) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
 /// What metadata says of an object, trimmed to what decisions need.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
@@ -223,7 +228,6 @@ pub(crate) struct Seen {
 impl Seen {
     /// From a whole object or metadata alone.
     pub(crate) fn of(object: &Value) -> Self {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
         let controller = owners
             .into_iter()
@@ -233,8 +237,8 @@ impl Seen {
             .and_then(Value::as_str)
             .map(ToOwned::to_owned);
         Self {
-            uid: text("/metadata/uid"),
-            resource_version: text("/metadata/resourceVersion"),
+            uid: text(object, "/metadata/uid").to_owned(),
+            resource_version: text(object, "/metadata/resourceVersion").to_owned(),
             controller,
             deleting: object.pointer("/metadata/deletionTimestamp").is_some(),
             annotations: object.pointer("/metadata/annotations").and_then(Value::as_object).cloned().unwrap_or_default(),

@@ -17,7 +17,7 @@ use crate::act::{Acted, Acting, Undone, lost, told};
 use crate::answer::Unanswerable;
 use crate::apply::{INTENT_ANNOTATION, creation};
 use crate::cluster::Cluster;
-use crate::request::{Answer, ApiError, Collection, Endpoint, Seen};
+use crate::request::{Answer, ApiError, Collection, Endpoint, Seen, text};
 
 /// Pages of pods that are looked through for the one of a Job: others may give theirs the same label.
 const PAGES: usize = 10;
@@ -242,8 +242,4 @@ impl Cluster {
 
 fn account_text(account: &NamespacedName) -> String {
     format!("{}/{}", account.namespace, account.name)
-}
-
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

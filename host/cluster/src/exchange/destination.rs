@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Asking, ExchangeError};
 use crate::cluster::Cluster;
-use crate::request::{Answer, Collection, Endpoint, Seen};
+use crate::request::{Answer, Collection, Endpoint, Seen, text};
 
 /// Pods of one Service that are looked at.
 const MAX_PODS: usize = 1_000;
@@ -165,10 +165,6 @@ impl Cluster {
         addresses.truncate(MAX_ADDRESSES);
         Ok(Resolved { name: to.host.clone(), port: to.port, addresses })
     }
-}
-
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn controller(object: &Value) -> Option<&Value> {
