@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use banhbaoring_testing::scratch::Scratch;
 use banhbaoring_testing::server::{Launch, Server};
 use banhbaoring_testing::wait;
@@ -97,6 +97,19 @@ impl Operator {
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// For those who share it: nothing that they wait for would ever come.
+    ///
+    /// # Errors
+    /// It has ended; the error has the end of its log.
+    pub fn still_runs(&self) -> Result<()> {
+        match self.server.exit_status() {
+            Some(status) => {
+                bail!("expected an operator that runs, found one that ended with {status}; its log ends so:\n{}", self.server.log_tail())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Where its data is.

@@ -32,7 +32,9 @@ impl Stage {
     /// A server does not come up, or the binary is not built.
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceCell<Stage> = OnceCell::const_new();
-        SHARED.get_or_try_init(Self::start).await
+        let stage = SHARED.get_or_try_init(Self::start).await?;
+        stage.operator.still_runs()?;
+        Ok(stage)
     }
 
     /// A stage of one's own: for tests that stop a part of it.

@@ -1,7 +1,7 @@
 //! Leader election by a `coordination.k8s.io` Lease: one replica reconciles, the others stand by with their plugins loaded.
 //!
-//! A leader that cannot renew in time stops by itself *before* another may take over: the process ends, and starts again as a standby. Until it
-//! has noticed, the fence keeps its writes back. Nothing about what leaders do lives here.
+//! A leader whose Lease may be another's by now writes nothing: the fence sees to it. It asks once more, and only if it gets no answer or the
+//! Lease is another's does the process end, and start again as a standby. Nothing about what leaders do lives here.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::fence::Fence;
 const DURATION: Duration = Duration::from_secs(15);
 /// It is renewed this often.
 const RENEW: Duration = Duration::from_secs(3);
-/// A leader that could not renew for this long stops, and writes nothing any more; less than [`DURATION`], so that two never lead at once.
+/// A leader that could not renew for this long writes nothing any more, and ends if it cannot renew then either; less than [`DURATION`], so that two never lead at once.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The place of one replica in the election.
@@ -83,11 +83,15 @@ impl Election {
     }
 
     /// Renews until that fails.
+    ///
+    /// An attempt that was under way when time ran out says nothing: the process itself may have stood still, with the answer at hand. Only one
+    /// that began after that ends the lead. Meanwhile the fence is closed.
     pub async fn hold(&mut self) -> LeaderError {
         let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(RENEW).await;
             let asked = Instant::now();
+            let is_late = asked.duration_since(renewed) > DEADLINE;
             let attempt = tokio::time::timeout(RENEW, self.try_acquire()).await;
             match attempt {
                 Ok(Ok(true)) => {
@@ -99,9 +103,9 @@ impl Election {
                     let holder = self.holder().await.unwrap_or_default();
                     return LeaderError::Lost { holder };
                 }
-                Ok(Err(source)) if renewed.elapsed() > DEADLINE => return LeaderError::NotRenewed { source: Box::new(source) },
+                Ok(Err(source)) if is_late => return LeaderError::NotRenewed { source: Box::new(source) },
                 Ok(Err(error)) => warn!(%error, "the Lease was not renewed; trying again"),
-                Err(_) if renewed.elapsed() > DEADLINE => {
+                Err(_) if is_late => {
                     let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer from the API server");
                     return LeaderError::NotRenewed { source: Box::new(kube::Error::Service(Box::new(source))) };
                 }
@@ -186,5 +190,60 @@ fn accepted(result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Method, Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// An API server with one Lease, which takes this long to answer at that time.
+    fn api_server(delay: impl Fn(Duration) -> Duration + Clone + Send + 'static) -> Client {
+        let started = Instant::now();
+        let lease: Arc<Mutex<Value>> = Arc::default();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (lease, delay) = (Arc::clone(&lease), delay(started.elapsed()));
+            async move {
+                tokio::time::sleep(delay).await;
+                if request.method() != Method::GET {
+                    let sent = request.into_body().collect_bytes().await.unwrap();
+                    *lease.lock().unwrap() = serde_json::from_slice(&sent).unwrap();
+                }
+                let lease = lease.lock().unwrap().clone();
+                let missing = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "no Lease"});
+                let (code, answer) = if lease.is_null() { (404, missing) } else { (200, lease) };
+                Ok::<_, Infallible>(Response::builder().status(code).body(Body::from(answer.to_string().into_bytes())).unwrap())
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    async fn ends(delay: impl Fn(Duration) -> Duration + Clone + Send + 'static, within: Duration) -> Option<LeaderError> {
+        let mut election = Election::new(api_server(delay), "default", "lease", "self", Fence::default());
+        election.acquire().await;
+        tokio::time::timeout(within, election.hold()).await.ok()
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn a_leader_goes_on_where_answers_come_again_and_nobody_took_the_lease() {
+        // Two attempts get no answer, the second of them past the deadline.
+        let hangs = |at: Duration| if (2..13).contains(&at.as_secs()) { HOUR } else { Duration::ZERO };
+        assert!(ends(hangs, Duration::from_secs(20)).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_leader_without_answers_ends() {
+        let hangs = |at: Duration| if at.as_secs() >= 2 { HOUR } else { Duration::ZERO };
+        let Some(error) = ends(hangs, Duration::from_secs(60)).await else { panic!("it still leads") };
+        assert!(error.to_string().contains("could not be renewed for 10s"), "{error}");
     }
 }

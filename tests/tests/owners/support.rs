@@ -52,6 +52,7 @@ impl Deref for Crew {
 /// A team with a namespace of its own.
 pub async fn crew(prefix: &str) -> Crew {
     let platform = platform().await;
+    platform.operator.still_runs().expect("the operator of all tests");
     Crew { platform, team: platform.world.team(prefix).await.expect("a namespace") }
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::stage;
 
-const SOON: Duration = Duration::from_secs(60);
+/// A question that failed is asked again after 15 s, and the machine may be busy.
+const SOON: Duration = Duration::from_secs(120);
 
 /// Owners that ask about images of one repository.
 struct Images {
