@@ -24,6 +24,17 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// What kept components out: they are reported, the rest goes on.
     pub problems: Vec<GraphProblem>,
+    /// Who those are: they are not asked, and what is theirs stays.
+    pub kept_out: Vec<KeptOut>,
+}
+
+/// A component that plugins offer and that is not asked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeptOut {
+    /// Name.
+    pub component: String,
+    /// Where its fragment of the status lies.
+    pub status_path: String,
 }
 
 /// One component and the plugin that serves it.
@@ -91,7 +102,14 @@ pub fn compose(owner: &Owner, plugins: &PluginSet) -> Graph {
     let nodes = order::sort(candidates, &mut problems);
     problems.sort();
     problems.dedup();
-    Graph { nodes, problems }
+    let is_asked = |name: &str| nodes.iter().any(|node| node.component.name == name);
+    let offered = offers.iter().filter(|(name, _)| !is_asked(name)).flat_map(|(_, offers)| offers);
+    let mut kept_out: Vec<KeptOut> = offered
+        .map(|offer| KeptOut { component: offer.component.name.clone(), status_path: offer.component.status_path.clone() })
+        .collect();
+    kept_out.sort();
+    kept_out.dedup();
+    Graph { nodes, problems, kept_out }
 }
 
 /// A component as one plugin offers it.

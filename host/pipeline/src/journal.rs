@@ -142,15 +142,18 @@ pub fn intend(journal: &mut Vec<JournalEntry>, next: &Next<'_>, now: i64) {
     }
 }
 
-/// Forgets what is no longer asked for. A component that did not answer this time, or was refused, has not stopped asking.
+/// Forgets what is no longer asked for. A component that did not answer this time, was refused, kept out or is blocked has not stopped asking.
 pub fn forget(journal: &mut Vec<JournalEntry>, permitted: &Permitted, graph: &Graph) {
     journal.retain(|entry| {
         if entry.outcome.is_none() {
             return true;
         }
         match permitted.components.iter().find(|component| component.component == entry.component) {
-            Some(component) => component.actions.iter().any(|action| action.action.id == entry.id),
-            None => graph.nodes.iter().any(|node| node.component.name == entry.component),
+            Some(component) => component.is_blocked || component.actions.iter().any(|action| action.action.id == entry.id),
+            None => {
+                graph.nodes.iter().any(|node| node.component.name == entry.component)
+                    || graph.kept_out.iter().any(|kept_out| kept_out.component == entry.component)
+            }
         }
     });
 }

@@ -17,6 +17,7 @@ pub mod admit;
 pub mod config;
 pub mod contract;
 pub mod describe;
+pub mod fragment;
 pub mod glob;
 pub mod graph;
 pub mod journal;

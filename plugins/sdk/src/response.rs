@@ -28,7 +28,7 @@ impl Response {
         Self::in_state(State::Progressing, reason, message)
     }
 
-    /// Waits for something that this component does not make.
+    /// Waits for something that this component does not make. What is there stays, whether it is asked for or not.
     pub fn blocked(reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self::in_state(State::Blocked, reason, message)
     }

@@ -119,6 +119,7 @@ async fn what_only_a_plugin_can_tell_becomes_a_condition_that_names_the_field() 
 async fn a_cluster_that_becomes_bad_keeps_its_parts_as_they_are() {
     let crew = crew("bad").await;
     let before = crew.settled("a", json!({})).await;
+    let told_before = crew.told("a").await;
     // Together with a change that would be good by itself: all or nothing.
     let bad = json!({"spec": {"logLevel": "debug", "networkPolicy": {"enabled": false}, "unseal": {"currentKeyID": "v0"}}});
     crew.patch("openbaocluster/a", &bad).await.unwrap();
@@ -128,6 +129,14 @@ async fn a_cluster_that_becomes_bad_keeps_its_parts_as_they_are() {
     let after = crew.still("a").await;
     let others: Vec<String> = changed(&before, &after).into_iter().filter(|name| name != "the owner" && name != "the inventory").collect();
     assert_eq!(others, [] as [String; 0], "children stay as they were");
+    // What it told is its memory: without it, a cluster with nodes would pass for a new one.
+    let told_after = crew.told("a").await;
+    for field in ["nodes", "operatorSecret", "endpoints", "version"] {
+        assert_eq!((&told_after[field], told_after[field].is_null()), (&told_before[field], false), "{field} in {told_after}");
+    }
+    let provider = json!({"spec": {"unseal": {"type": "awskms", "keyId": "a", "currentKeyID": null}}});
+    let refused = crew.patch("openbaocluster/a", &provider).await.expect_err("refused").to_string();
+    assert!(refused.contains("unseal.type is immutable"), "{refused}");
     crew.patch("openbaocluster/a", &json!({"spec": {"unseal": {"currentKeyID": null}}})).await.unwrap();
     let mut parts = parts_of("a");
     parts.remove("NetworkPolicy/a-network-policy");

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use banhbaoring_contract::http::{Capture, Endpoint, Method};
 use banhbaoring_contract::{action, need};
 
-use crate::contract::{Action, ComponentDescriptor, GeneratedSecret, Json, Need, Object, ObjectReference};
+use crate::contract::{Action, ComponentDescriptor, GeneratedSecret, Json, Need, Object, ObjectReference, State};
 use crate::observation::Observation;
 use crate::plugins::ActivePlugin;
 use crate::render::{Desired, Outcome, Rendered};
@@ -73,6 +73,8 @@ pub struct PermittedComponent {
     pub needs: Vec<PermittedNeed>,
     /// Its side effects.
     pub actions: Vec<PermittedAction>,
+    /// It waits for somebody: what it does not ask for now, it still wants.
+    pub is_blocked: bool,
 }
 
 /// An object that may be applied.
@@ -299,6 +301,7 @@ impl<'a> Pass<'a> {
             secrets: secrets.map(|(plugin, secret)| PermittedSecret { plugin: Arc::clone(plugin), secret: secret.clone() }).collect(),
             needs,
             actions,
+            is_blocked: response.state == State::Blocked,
         };
         self.earlier.insert(&rendered.component, Earlier::of(rendered, &response.outputs, answer));
         Some(Ok(permitted))

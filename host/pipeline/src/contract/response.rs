@@ -37,6 +37,13 @@ pub struct Response {
     pub finalized: bool,
 }
 
+impl Response {
+    /// It waits for somebody and tells no status: the one that is there stays.
+    pub fn keeps_status(&self) -> bool {
+        self.state == State::Blocked && self.status.as_object().is_none_or(serde_json::Map::is_empty)
+    }
+}
+
 /// How an object is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ApplyMode {

@@ -2,7 +2,7 @@
 //! nothing is read and nothing is written where nothing differs.
 
 //!
-//! A child is pruned only when its component answered and no longer wants it: a plugin that is missing, refused or failing never costs
+//! A child is pruned only when its component answered and no longer wants it: a plugin that is missing, refused, failing or blocked never costs
 //! anybody their data.
 
 mod manifest;

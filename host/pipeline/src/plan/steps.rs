@@ -229,7 +229,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn prune(&mut self, permitted: &Permitted) {
-        let answered: BTreeSet<&str> = permitted.components.iter().map(|component| component.component.as_str()).collect();
+        let settled = permitted.components.iter().filter(|component| !component.is_blocked);
+        let answered: BTreeSet<&str> = settled.map(|component| component.component.as_str()).collect();
         for entry in self.observation.inventory.children.iter().rev() {
             let held = self.observation.unobserved.contains_key(&entry.component)
                 || self.plan.problems.iter().any(|problem| problem.component == entry.component);

@@ -16,11 +16,12 @@ struct World {
     observation: Observation,
     objects: Vec<Object>,
     secrets: Vec<GeneratedSecret>,
+    is_blocked: bool,
 }
 
 impl World {
     fn wanting(objects: Vec<Object>, secrets: Vec<GeneratedSecret>) -> Self {
-        Self { observation: sample::observation(sample::owner(json!({}))), objects, secrets }
+        Self { observation: sample::observation(sample::owner(json!({}))), objects, secrets, is_blocked: false }
     }
 
     fn permitted(&self) -> Permitted {
@@ -37,6 +38,7 @@ impl World {
             secrets: self.secrets.iter().map(secret).collect(),
             needs: Vec::new(),
             actions: Vec::new(),
+            is_blocked: self.is_blocked,
         };
         Permitted { components: vec![component], ..Permitted::default() }
     }
@@ -167,6 +169,9 @@ fn only_what_is_recorded_and_the_very_object_is_pruned() {
     world.observation.unobserved.clear();
     let nobody = plan_nobody(&world);
     assert!(nobody.is_empty() && nobody.release.is_empty(), "a component without an answer keeps what it has");
+    world.is_blocked = true;
+    let blocked = world.plan();
+    assert!(blocked.is_empty() && blocked.release.is_empty(), "so does one that waits for somebody");
 }
 
 fn plan_nobody(world: &World) -> Plan {

@@ -8,11 +8,10 @@ use banhbaoring_api::inventory::ChildEntry;
 use serde_json::{Map, Value};
 
 use super::{Outcome, Pass, RenderedSlot};
-use crate::contract::{ActionResult, Answer, Child, Input, Json, ObjectReference, PhaseSource, Request, SlotAnswer, SlotFilling};
+use crate::contract::{ActionResult, Answer, Child, Input, Json, ObjectReference, Request, SlotAnswer, SlotFilling};
+use crate::fragment::{tells_phase, told_before};
 use crate::graph::Node;
-use crate::json;
 use crate::observation::{Observation, Owner};
-use crate::report::RESERVED;
 
 /// Written by clients for themselves: the whole object once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -31,7 +30,7 @@ impl Pass<'_> {
             component: name.clone(),
             config,
             plugin_config: node.plugin.config.clone(),
-            previous: self.previous(node),
+            previous: told_before(&observation.owner, self.graph, &node.component.status_path, tells_phase(node, &observation.owner)),
             platform: observation.platform.clone(),
             children: children(node, observation),
             inputs: self.inputs(node),
@@ -58,38 +57,6 @@ impl Pass<'_> {
         inputs.dedup_by(|a, b| a.component == b.component);
         inputs
     }
-
-    /// The component's own fragment of the status, without what the host and other components put beside or below it.
-    fn previous(&self, node: &Node) -> Option<Json> {
-        let own = node.component.status_path.as_str();
-        let owner = &self.observation.owner;
-        let mut previous = json::get(owner.status()?, own)?.clone();
-        if own.is_empty()
-            && let Some(fields) = previous.as_object_mut()
-        {
-            for reserved in RESERVED {
-                fields.remove(reserved);
-            }
-            if !tells_phase(node, owner) {
-                fields.remove("phase");
-            }
-        }
-        for other in self.graph.nodes.iter().map(|other| other.component.status_path.as_str()) {
-            if let Some(below) = other.strip_prefix(own).filter(|below| below.starts_with('/')) {
-                json::remove_pointer(&mut previous, below);
-            }
-        }
-        let empty = previous.as_object().is_none_or(Map::is_empty);
-        (!empty).then_some(previous)
-    }
-}
-
-fn tells_phase(node: &Node, owner: &Owner) -> bool {
-    let kind = owner.kind();
-    node.plugin.descriptor.kinds.iter().any(|described| {
-        let text = |pointer: &str| described.crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        described.phase == PhaseSource::Told && kind == format!("{}/{}", text("/spec/group"), text("/spec/names/kind"))
-    })
 }
 
 /// The owner without status, and of its metadata only what names it and what its owner wrote.

@@ -17,7 +17,6 @@ use crate::render::{Desired, Outcome};
 pub use pause::{is_paused, paused_status};
 pub use phase::Phase;
 pub use state::{ComponentReport, ComponentState};
-pub use status::RESERVED;
 
 /// What went wrong while a component's steps were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,20 +4,27 @@ use banhbaoring_api::condition::{self, Condition, ConditionStatus};
 use serde_json::{Map, Value, json};
 
 use super::{ComponentReport, ComponentState, Facts, Phase, responses};
-use crate::contract::{ConditionState, Criticality, Json, PhaseSource};
+use crate::contract::{ConditionState, Criticality, Json, Response};
+use crate::fragment::{RESERVED, tells_phase, told_before};
 use crate::json::canonical;
-
-/// Fields at the top of every status that only the host writes.
-pub const RESERVED: [&str; 3] = ["conditions", "observedGeneration", "components"];
 
 pub(super) fn status(facts: &Facts<'_>, components: &[ComponentReport], phase: Phase) -> (Json, bool) {
     let owner = &facts.observation.owner;
     let mut status = Map::new();
     let mut told = false;
-    for (name, response) in responses(facts.desired) {
-        let Some(node) = facts.graph.nodes.iter().find(|node| node.component.name == name) else { continue };
-        told |= node.plugin.descriptor.kinds.iter().any(|kind| kind.phase == PhaseSource::Told && is_kind(&kind.crd, &owner.kind()));
-        place(&mut status, &node.component.status_path, &response.status);
+    // A status is a component's memory: one that says nothing now has not forgotten.
+    for component in &facts.graph.kept_out {
+        place_before(&mut status, facts, &component.status_path, false);
+    }
+    for node in &facts.graph.nodes {
+        let tells_phase = tells_phase(node, owner);
+        match response(facts, &node.component.name).filter(|response| !response.keeps_status()) {
+            Some(response) => {
+                told |= tells_phase;
+                place(&mut status, &node.component.status_path, &response.status);
+            }
+            None => place_before(&mut status, facts, &node.component.status_path, tells_phase),
+        }
     }
     for name in RESERVED {
         status.remove(name);
@@ -48,10 +55,16 @@ fn without_empty(value: &Value) -> Value {
     }
 }
 
-fn is_kind(crd: &Json, kind: &str) -> bool {
-    let group = crd.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
-    let name = crd.pointer("/spec/names/kind").and_then(Value::as_str).unwrap_or_default();
-    kind.split_once('/') == Some((group, name))
+/// What a component answered, where that was not refused.
+fn response<'a>(facts: &Facts<'a>, component: &str) -> Option<&'a Response> {
+    let is_permitted = facts.permitted.components.iter().any(|permitted| permitted.component == component);
+    responses(facts.desired).find(|(name, _)| is_permitted && *name == component).map(|(_, response)| response)
+}
+
+fn place_before(status: &mut Map<String, Value>, facts: &Facts<'_>, path: &str, tells_phase: bool) {
+    if let Some(before) = told_before(&facts.observation.owner, facts.graph, path, tells_phase) {
+        place(status, path, &before);
+    }
 }
 
 /// Puts a fragment at a pointer, merging objects on the way.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::contract::{Failure, FailureClass, ReadinessState, Response, State};
+use crate::contract::{Failure, FailureClass, Object, ReadinessState, Response, State};
 use crate::sample::{child, component, config_map, observation, owner, plugin, response, scripted};
 use crate::{PluginSet, admit, compose, plan, render};
 
@@ -85,4 +85,43 @@ fn an_event_of_a_component_is_told_until_the_inventory_has_it() {
     let known = event.told.clone().unwrap();
     let knows = move |seen: &mut Observation| seen.inventory.events.extend([known.clone()]);
     assert!(!reasons(&told(answer(), knows, Some(&first))).contains(&"Rotated"));
+}
+
+fn blocked() -> Result<Response, Failure> {
+    Ok(response(State::Blocked))
+}
+
+#[test]
+fn what_a_component_told_stays_while_it_fails_is_refused_or_blocked_and_goes_when_it_says_so() {
+    let telling = |status: serde_json::Value| Ok(Response { status, ..response(State::Ready) });
+    let first = told(telling(json!({"initialized": true, "nodes": "3/3"})), |_| {}, None);
+    assert_eq!(first.status["store"]["initialized"], true);
+    let not_allowed = Ok(Response {
+        status: json!({"initialized": false}),
+        objects: vec![Object { manifest: json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}), ..config_map("a") }],
+        ..response(State::Ready)
+    });
+    for silent in [failure("one"), blocked(), not_allowed] {
+        let after = told(silent.clone(), |_| {}, Some(&first));
+        assert_eq!((&after.status["store"]["initialized"], &after.status["store"]["nodes"]), (&json!(true), &json!("3/3")), "{silent:?}");
+    }
+    let blocked_with_status = Ok(Response { status: json!({"nodes": "0/3"}), ..response(State::Blocked) });
+    let after = told(blocked_with_status, |_| {}, Some(&first));
+    assert_eq!((after.status["store"].get("initialized"), &after.status["store"]["nodes"]), (None, &json!("0/3")));
+    let after = told(telling(json!({})), |_| {}, Some(&first));
+    assert_eq!((after.status["store"].get("initialized"), after.status["store"].get("nodes")), (None, None));
+}
+
+#[test]
+fn what_a_component_told_stays_while_it_is_kept_out() {
+    let status = json!({"store": {"initialized": true}});
+    let mut seen = observation(owner(json!({})));
+    seen.owner.object["status"] = status;
+    let one = |name: &str| plugin(name, vec![component("store", &[])]);
+    let graph = compose(&seen.owner, &PluginSet::default().with(one("stack")).with(one("other")));
+    assert_eq!((graph.nodes.len(), graph.kept_out.len()), (0, 1));
+    let desired = render(&graph, &seen, &scripted(|_| failure("never asked")));
+    let (permitted, plan) = (admit(&desired, &seen), Plan::default());
+    let report = report(Facts { observation: &seen, graph: &graph, desired: &desired, permitted: &permitted, plan: &plan, mishaps: &[] });
+    assert_eq!(report.status["store"]["initialized"], true, "{}", report.status);
 }
