@@ -4,7 +4,7 @@ use banhbaoring_api::condition::{self, Condition, ConditionStatus};
 use serde_json::{Map, Value, json};
 
 use super::{ComponentReport, ComponentState, Facts, Phase, responses};
-use crate::contract::{ConditionState, Criticality, Json, Response};
+use crate::contract::{ConditionState, Criticality, Json, Response, State};
 use crate::fragment::{RESERVED, tells_phase, told_before};
 use crate::json::canonical;
 
@@ -101,8 +101,9 @@ fn conditions(facts: &Facts<'_>, components: &[ComponentReport]) -> Vec<Conditio
             (condition.condition_type.clone(), status, condition.reason.clone(), condition.message.clone())
         }));
     }
-    let all_answered = responses(facts.desired).count() == facts.graph.nodes.len();
-    // While a component does not answer, nobody knows whether its conditions still hold: they stay as they were.
+    let settled = responses(facts.desired).filter(|(_, response)| response.state != State::Blocked).count();
+    let all_answered = settled == facts.graph.nodes.len() && facts.graph.kept_out.is_empty();
+    // While a component does not answer, or only waits, nobody knows whether its conditions still hold: they stay as they were.
     conditions.retain(|old| !all_answered || wanted.iter().any(|new| new.0 == old.type_));
     // It is looked at, so it is not left alone.
     conditions.retain(|old| old.type_ != condition::owner::PAUSED);

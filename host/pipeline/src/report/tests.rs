@@ -113,6 +113,25 @@ fn what_a_component_told_stays_while_it_fails_is_refused_or_blocked_and_goes_whe
 }
 
 #[test]
+fn conditions_stay_while_their_component_waits_and_go_when_it_answers_without_them() {
+    let condition = crate::contract::ComponentCondition {
+        condition_type: "HasQuorum".to_owned(),
+        status: crate::contract::ConditionState::Yes,
+        reason: "AllNodes".to_owned(),
+        message: String::new(),
+    };
+    let telling = || Ok(Response { conditions: vec![condition.clone()], ..response(State::Ready) });
+    let types = |report: &Report| -> Vec<String> {
+        report.status["conditions"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = told(telling(), |_| {}, None);
+    for silent in [blocked(), failure("one")] {
+        assert!(types(&told(silent, |_| {}, Some(&first))).contains(&"HasQuorum".to_owned()));
+    }
+    assert!(!types(&told(Ok(response(State::Ready)), |_| {}, Some(&first))).contains(&"HasQuorum".to_owned()));
+}
+
+#[test]
 fn what_a_component_told_stays_while_it_is_kept_out() {
     let status = json!({"store": {"initialized": true}});
     let mut seen = observation(owner(json!({})));

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::image_verification::ImageVerificationSpec;
 use crate::initialization::InitializationSpec;
 use crate::network::{NetworkPolicySpec, PublicServiceSpec};
 use crate::pod::{PodSpec, ServiceAccountSpec};
@@ -71,6 +72,10 @@ pub struct OpenBaoClusterSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), transform = schema::pull_secrets)]
     pub image_pull_secrets: Vec<LocalObjectReference>,
+
+    /// Run only an image that the right key signed. Absent: the image is run as it is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_verification: Option<ImageVerificationSpec>,
 
     /// Raft nodes. Fewer than before: one node after the other, from the highest, leaves Raft before its pod goes, and then its volumes are deleted.
     #[serde(default = "default_replicas")]

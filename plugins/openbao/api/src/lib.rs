@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "the derive of schemas repeats each struct where nobody can reach it")]
 
 pub mod cluster;
+pub mod image_verification;
 pub mod initialization;
 pub mod network;
 pub mod pod;
@@ -18,6 +19,7 @@ pub mod tls;
 pub mod unseal;
 
 pub use cluster::{OpenBaoCluster, OpenBaoClusterSpec, PluginPin};
+pub use image_verification::{ImageStatus, ImageVerificationPolicy, ImageVerificationSpec};
 pub use initialization::{InitializationMode, InitializationOperation, InitializationRequest, InitializationSpec};
 pub use network::{NetworkPolicySpec, PublicServiceSpec, ServiceType};
 pub use pod::{PodSpec, ServiceAccountSpec};

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::image_verification::ImageStatus;
 use crate::schema;
 
 /// The status of a cluster.
@@ -28,6 +29,9 @@ pub struct OpenBaoClusterStatus {
     /// The version that was rendered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The image that was verified; absent where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageStatus>,
     /// Nodes ready/desired, `3/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<String>,

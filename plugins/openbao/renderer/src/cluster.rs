@@ -35,6 +35,8 @@ pub struct Cluster<'a> {
     pub version: ServerVersion,
     /// What the unseal provider answered.
     pub seal: &'a Seal,
+    /// The image of its nodes, as [`crate::image`] decides.
+    pub image: &'a str,
     /// Where it runs.
     pub platform: &'a Platform,
     /// `Plugin.spec.config`.
@@ -147,11 +149,6 @@ impl Cluster<'_> {
         labels.insert("app.kubernetes.io/component".to_owned(), "server".to_owned());
         labels.insert("app.kubernetes.io/managed-by".to_owned(), "banhbaoring".to_owned());
         labels
-    }
-
-    /// The container image.
-    pub fn image(&self) -> String {
-        self.spec.image.clone().unwrap_or_else(|| format!("{}:{}", self.config.image_repository, self.spec.version.replace('+', "_")))
     }
 
     /// DNS names of the nodes' certificate, sorted as people look for them, each once.

@@ -1,16 +1,17 @@
 //! The component `openbao`: reads the request, calls the pure parts in order, and puts the answer together.
 
-use banhbaoring_openbao_api::{GROUP_KIND, OpenBaoClusterSpec};
+use banhbaoring_openbao_api::{GROUP_KIND, ImageStatus, OpenBaoClusterSpec};
 use banhbaoring_sdk::answer::Outcome;
-use banhbaoring_sdk::contract::need::HttpAnswer;
+use banhbaoring_sdk::contract::need::{self, HttpAnswer};
 use banhbaoring_sdk::prelude::*;
 
 use crate::cluster::Cluster;
-use crate::live::{self, Live};
+use crate::image::{Image, Question};
+use crate::live::{self, Attention, Live};
 use crate::operation::{self, Fate};
 use crate::plugin_config::PluginConfig;
 use crate::version::ServerVersion;
-use crate::{access, check, config, initialization, objects, report, secrets};
+use crate::{access, check, config, image, initialization, objects, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -65,16 +66,21 @@ impl Component for OpenBao {
             ));
         };
         let plugin_config = cx.plugin_config::<Option<PluginConfig>>()?.unwrap_or_default();
+        let (question, image) = image_of(cx, spec, &plugin_config)?;
         let cluster = Cluster {
             name: cx.name(),
             namespace: cx.namespace(),
             spec,
             version: ServerVersion::parse(&spec.version)?,
+            image: image.name.as_deref().unwrap_or_default(),
             seal,
             platform: cx.platform(),
             config: &plugin_config,
         };
         check::check(&cluster)?;
+        if image.name.is_none() {
+            return held(cx, &cluster, &image, question.as_ref());
+        }
         let by_itself = initialization::is_by_itself(&cluster)?;
         let live = Live::read(cx, &cluster)?;
         let config = config::render(&cluster)?;
@@ -92,11 +98,45 @@ impl Component for OpenBao {
         let operator = live.wants_operator().then(|| access::secret(&cluster));
         let response = operator.into_iter().fold(response, Response::secret);
         let response = live::needs(&cluster, &live, &operation.attention).into_iter().fold(response, Response::need);
+        let response = question.filter(|_| image.asks).iter().map(Question::need).fold(response, Response::need);
         let response = operation.actions.iter().cloned().fold(response, Response::action);
         let response = if operation.attention.is_quick { response.requeue_after(operation.attention.seconds()) } else { response };
         let provider = cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider);
-        Ok(report::tell(response, &cluster, &live, &operation, provider))
+        Ok(report::tell(response, &cluster, &live, &operation, &image, provider))
     }
+}
+
+/// What is asked about the image, if anything, and what comes of it.
+fn image_of(cx: &Context<OpenBao>, spec: &OpenBaoClusterSpec, plugin_config: &PluginConfig) -> Result<(Option<Question>, Image), Failure> {
+    let default = || format!("{}:{}", plugin_config.image_repository, spec.version.replace('+', "_"));
+    let reference = spec.image.clone().unwrap_or_else(default);
+    let Some(verification) = spec.image_verification.as_ref().filter(|verification| verification.enabled) else {
+        return Ok((None, Image::as_named(reference)));
+    };
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Told {
+        image: Option<ImageStatus>,
+    }
+    let told = cx.previous::<Told>().unwrap_or_default().image;
+    let pull_secrets = spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect();
+    let question = Question::new(verification, &reference, pull_secrets, plugin_config.insecure_registry, told);
+    let answer = cx.answer::<need::Image>(&question.id)?;
+    let running = cx.child("StatefulSet", cx.name()).and_then(|child| child.field(live::IMAGE).as_str());
+    let image = question.decide(verification.policy, answer, running);
+    Ok((Some(question), image))
+}
+
+/// The answer while there is no image that may run: what is there stays as it is.
+fn held(cx: &Context<OpenBao>, cluster: &Cluster, image: &Image, question: Option<&Question>) -> Result<Response, Failure> {
+    let live = Live::read(cx, cluster)?;
+    let (reason, message) = image.verdict.as_ref().map(|verdict| (verdict.reason, verdict.message.as_str())).unwrap_or_default();
+    // That something new is on its way is no news, and there is nothing that could be taken for unwanted.
+    let is_first_look = cx.children().is_empty() && reason == image::PENDING;
+    let response = if is_first_look { Response::progressing(reason, message) } else { Response::blocked(reason, message) };
+    let response = live::needs(cluster, &live, &Attention::default()).into_iter().fold(response, Response::need);
+    let response = question.map(Question::need).into_iter().fold(response, Response::need);
+    Ok(report::tell_held(response, cluster, &live, image, cx.previous().unwrap_or_default()))
 }
 
 fn fate_of<T>(outcome: Outcome<T>, refusal: impl FnOnce(&T) -> Option<String>) -> Fate {

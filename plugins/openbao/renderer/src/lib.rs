@@ -19,6 +19,7 @@ pub mod component;
 pub mod config;
 pub mod digest;
 pub mod hcl;
+pub mod image;
 pub mod initialization;
 pub mod live;
 pub mod objects;

@@ -38,6 +38,9 @@ pub fn permissions() -> Value {
             {"service": "owned", "methods": ["PUT"], "paths": [access::STEP_DOWN, access::REMOVE_PEER]},
             {"service": "owned", "methods": ["POST"], "paths": [access::LOGIN]},
         ],
+        // Where an image may be asked about that a spec names together with who has to sign it. The owner's word is not enough: it would be a way to
+        // reach any host from within the cluster.
+        "images": [crate::DEFAULT_REPOSITORY, "docker.io/openbao/", "ghcr.io/openbao/", "quay.io/openbao/"],
         "pods": {
             "hostAccess": false,
             "serviceAccounts": ["own"],

@@ -10,11 +10,14 @@ pub struct PluginConfig {
     /// Repository of the image where a cluster names none; the tag is the cluster's version.
     #[serde(default = "image_repository")]
     pub image_repository: String,
+    /// Ask registries about signatures over plain http. Loopback alone, unless the host allows more.
+    #[serde(default)]
+    pub insecure_registry: bool,
 }
 
 impl Default for PluginConfig {
     fn default() -> Self {
-        Self { image_repository: image_repository() }
+        Self { image_repository: image_repository(), insecure_registry: false }
     }
 }
 

@@ -44,6 +44,7 @@ fn body(cluster: &Cluster) -> Result<Body, Failure> {
     let OpenBaoClusterSpec {
         version: _,
         image: _,
+        image_verification: _,
         paused: _,
         image_pull_secrets: _,
         replicas: _,

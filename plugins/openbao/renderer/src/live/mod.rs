@@ -24,11 +24,15 @@ pub use raft::{Leads, Peer, Raft};
 /// Annotation of the StatefulSet with the hash of the template that was rendered.
 pub const TEMPLATE_HASH: &str = "openbao.org/template-hash";
 
+/// The image that the StatefulSet has: OpenBao's container is the first.
+pub const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
 /// Fields of the StatefulSet that the host is asked for.
-pub const STATEFUL_SET_FIELDS: [&str; 9] = [
+pub const STATEFUL_SET_FIELDS: [&str; 10] = [
     "/metadata/annotations/openbao.org~1template-hash",
     "/metadata/generation",
     "/spec/replicas",
+    IMAGE,
     "/spec/updateStrategy/rollingUpdate/partition",
     "/spec/volumeClaimTemplates",
     "/status/currentRevision",

@@ -34,7 +34,7 @@ pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
     }
     Ok(Container {
         name: "openbao".to_owned(),
-        image: Some(cluster.image()),
+        image: Some(cluster.image.to_owned()),
         // The image's own entry point starts as root and changes owners; what it writes is left to everybody.
         command: Some(vec!["/bin/sh".to_owned(), "-ec".to_owned(), command(is_by_itself(cluster)?)]),
         env: Some(environment(cluster)?),

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use banhbaoring_openbao_api::TlsMode;
 use banhbaoring_sdk::wit::{ReadinessState, SealCredentials, State};
 use banhbaoring_sdk::{ConditionStatus, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::cluster::{API_PORT, Cluster};
+use crate::image::Image;
 use crate::initialization::is_by_itself;
 use crate::live::Live;
 use crate::operation::Operation;
@@ -20,6 +21,8 @@ use crate::told;
 pub const TLS_READY: &str = "TLSReady";
 /// A provider answered how to unseal.
 pub const UNSEAL_CONFIGURED: &str = "UnsealConfigured";
+/// The image is signed as the spec asks.
+pub const IMAGE_VERIFIED: &str = "ImageVerified";
 /// The volumes have the size that the spec asks for.
 pub const STORAGE_SIZED: &str = "StorageSized";
 /// Somebody initialised the cluster.
@@ -31,8 +34,9 @@ pub const UNSEALED: &str = "Unsealed";
 const DATA_LOST: &str = "DataLost";
 
 /// All condition types, as they are declared.
-pub const CONDITION_TYPES: [&str; 9] = [
+pub const CONDITION_TYPES: [&str; 10] = [
     TLS_READY,
+    IMAGE_VERIFIED,
     UNSEAL_CONFIGURED,
     STORAGE_SIZED,
     INITIALIZED,
@@ -48,10 +52,11 @@ const MAX_WARNINGS: usize = 16;
 const MAX_WARNING: usize = 1024;
 
 /// Adds everything that is told to a response with the desired objects.
-pub fn tell(response: Response, cluster: &Cluster, live: &Live, operation: &Operation, provider: &str) -> Response {
+pub fn tell(response: Response, cluster: &Cluster, live: &Live, operation: &Operation, image: &Image, provider: &str) -> Response {
     let (state, reason, message) = state(cluster, live, operation);
     let response = response.state(state, reason, message);
     let response = conditions(response, cluster, live, provider);
+    let response = image_verified(response, image);
     let response = nodes::conditions(response, cluster, live, operation);
     let response = told::conditions(response, cluster, live, operation);
     let response = cluster.seal.warnings.iter().take(MAX_WARNINGS).fold(response, |response, warning| {
@@ -59,7 +64,6 @@ pub fn tell(response: Response, cluster: &Cluster, live: &Live, operation: &Oper
         // A key of bounded length that changes with the text, so that a new warning is told and an old one is not told again.
         response.warning(format!("seal-{}", crate::digest::hex(warning)), "UnsealProviderWarning", message)
     });
-    let nodes = format!("{}/{}", live.ready_nodes(), cluster.spec.replicas);
     let endpoints = endpoints(cluster);
     let retired: Vec<String> = operation.retired.iter().map(|ordinal| cluster.pod(*ordinal)).collect();
     response
@@ -71,10 +75,11 @@ pub fn tell(response: Response, cluster: &Cluster, live: &Live, operation: &Oper
         .output("version", &cluster.spec.version)
         .status(&json!({
             "version": cluster.spec.version,
-            "nodes": nodes,
+            "image": image.told,
+            "nodes": ready_of_all(cluster, live),
             "readyNodes": live.ready_nodes(),
             "leader": live.leader(),
-            "initialized": if live.was_initialized() { Some(true) } else { live.initialized() },
+            "initialized": initialized(live),
             "sealed": live.sealed(),
             "adminSecret": (live.wants_admin() && is_by_itself(cluster).unwrap_or(false)).then(|| cluster.admin_secret()),
             "operatorSecret": live.wants_operator().then(|| cluster.operator_secret()),
@@ -83,6 +88,48 @@ pub fn tell(response: Response, cluster: &Cluster, live: &Live, operation: &Oper
             "members": nodes::members(live),
             "endpoints": endpoints,
         }))
+}
+
+/// Adds what is told while nothing is changed: how the nodes are now, beside what was told before.
+pub fn tell_held(response: Response, cluster: &Cluster, live: &Live, image: &Image, mut told: Map<String, Value>) -> Response {
+    let response = image_verified(response, image);
+    if live.stateful_set.is_some() {
+        let now = [
+            ("image", json!(image.told)),
+            ("nodes", json!(ready_of_all(cluster, live))),
+            ("readyNodes", json!(live.ready_nodes())),
+            ("leader", json!(live.leader())),
+            ("initialized", json!(initialized(live))),
+            ("sealed", json!(live.sealed())),
+            ("members", json!(nodes::members(live))),
+        ];
+        told.extend(now.map(|(field, value)| (field.to_owned(), value)));
+    }
+    response.status(&told)
+}
+
+fn ready_of_all(cluster: &Cluster, live: &Live) -> String {
+    format!("{}/{}", live.ready_nodes(), cluster.spec.replicas)
+}
+
+/// What was told once is not forgotten with the pods.
+fn initialized(live: &Live) -> Option<bool> {
+    if live.was_initialized() { Some(true) } else { live.initialized() }
+}
+
+fn image_verified(response: Response, image: &Image) -> Response {
+    let Some(verdict) = &image.verdict else { return response };
+    let status = match verdict.holds {
+        Some(true) => ConditionStatus::Yes,
+        Some(false) => ConditionStatus::No,
+        None => ConditionStatus::Unknown,
+    };
+    let response = response.condition(IMAGE_VERIFIED, status, verdict.reason, &verdict.message);
+    // Where nothing is changed the component's own state tells it, as an event too.
+    if verdict.holds == Some(false) && image.name.is_some() {
+        return response.warning("image", verdict.reason, &verdict.message);
+    }
+    response
 }
 
 fn state(cluster: &Cluster, live: &Live, operation: &Operation) -> (State, String, String) {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{objects, owner, render, request, seals};
 
 /// Fields of the StatefulSet that the plugin sees.
-const FIELDS: [&str; 9] = banhbaoring_plugin_openbao::live::STATEFUL_SET_FIELDS;
+const FIELDS: [&str; 10] = banhbaoring_plugin_openbao::live::STATEFUL_SET_FIELDS;
 
 /// The StatefulSet.
 #[derive(Clone, Debug, Default)]
