@@ -5,6 +5,7 @@
 mod drift;
 mod files;
 mod identity;
+mod images;
 mod life;
 mod nodes;
 mod pause;

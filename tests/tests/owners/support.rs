@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use banhbaoring_testing::control_plane::Options;
+use banhbaoring_testing::kubectl::Kubectl;
+use banhbaoring_testing::registry::Registry;
 use banhbaoring_testing::wait;
 use banhbaoring_tests::operator::LOG_RECONCILES;
 use banhbaoring_tests::survey::{version_of, versions};
@@ -28,6 +30,10 @@ pub async fn platform() -> &'static Platform {
         .get_or_init(|| async {
             // The audit log shows writes that change nothing, which no resourceVersion does.
             let world = World::start(Options { audit: true, ..Options::default() }).await.expect("the platform");
+            let kubectl = world.cluster.kubectl().expect("kubectl");
+            let insecure = json!({"spec": {"config": {"insecureRegistry": true}}}).to_string();
+            kubectl.run(&["patch", "plugin/openbao", "--type=merge", "-p", &insecure]).await.expect("plain http for loopback");
+            may_ask(&kubectl, &world.publisher.registry).await;
             let operator = Operator::start_logging(&world.operator("owners"), LOG_RECONCILES).expect("the operator");
             world.until_serving(&operator).await.expect("all plugins");
             Platform { operator, world }
@@ -142,6 +148,11 @@ impl Crew {
         self.cluster(name).await.map(|cluster| cluster["status"].clone()).unwrap_or_default()
     }
 
+    /// Lets the plugin ask a registry about images.
+    pub async fn may_ask(&self, registry: &Registry) {
+        may_ask(&self.platform.world.cluster.kubectl().expect("kubectl"), registry).await;
+    }
+
     /// Activates a plugin anew that serves nobody here: every owner is looked at again.
     pub async fn pulse(&self) {
         static BEAT: AtomicU32 = AtomicU32::new(0);
@@ -149,6 +160,11 @@ impl Crew {
         let patch = json!({"spec": {"limits": {"timeout": timeout}}});
         self.patch("plugin/unseal-azurekv", &patch).await.expect("a change of the plugin");
     }
+}
+
+async fn may_ask(kubectl: &Kubectl, registry: &Registry) {
+    let grant = json!([{"op": "add", "path": "/spec/grants/images/-", "value": format!("{}/images/", registry.host())}]).to_string();
+    kubectl.run(&["patch", "plugin/openbao", "--type=json", "-p", &grant]).await.expect("granted");
 }
 
 /// Which of them are not as before, by name: changed, gone or new.

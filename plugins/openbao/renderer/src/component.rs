@@ -134,7 +134,9 @@ fn held(cx: &Context<OpenBao>, cluster: &Cluster, image: &Image, question: Optio
     // That something new is on its way is no news, and there is nothing that could be taken for unwanted.
     let is_first_look = cx.children().is_empty() && reason == image::PENDING;
     let response = if is_first_look { Response::progressing(reason, message) } else { Response::blocked(reason, message) };
-    let response = live::needs(cluster, &live, &Attention::default()).into_iter().fold(response, Response::need);
+    // Without a StatefulSet there are no pods that could be looked at as its own.
+    let nodes = live.stateful_set.iter().flat_map(|_| live::needs(cluster, &live, &Attention::default()));
+    let response = nodes.fold(response, Response::need);
     let response = question.map(Question::need).into_iter().fold(response, Response::need);
     Ok(report::tell_held(response, cluster, &live, image, cx.previous().unwrap_or_default()))
 }

@@ -55,6 +55,7 @@ fn nodes_are_made_once_the_image_is_verified_and_run_the_digest_without_asking_a
     let asking = asking("Block", "quay.io/openbao/openbao:2.4.0");
     let first = render(&asking).unwrap();
     assert_eq!((first.state, first.reason.as_str(), first.objects.len(), first.secrets.len()), (State::Progressing, "Verifying", 0, 0));
+    assert_eq!(first.needs.len(), 1, "there are no pods yet that would be this cluster's");
     let (id, need) = question(&first).unwrap();
     assert_eq!((&need["reference"], &need["pullSecrets"]), (&json!("quay.io/openbao/openbao:2.4.0"), &json!(["pull"])));
     let made = render(&answered(asking.clone(), &id, signed("a"))).unwrap();
