@@ -90,10 +90,21 @@ impl Publisher {
     /// # Errors
     /// The registry refused.
     pub async fn sign(&self, name: &str, tag: &str) -> Result<()> {
-        let reference = format!("{}:{tag}", self.repository(name));
+        self.sign_artifact(&format!("{}:{tag}", self.repository(name))).await
+    }
+
+    /// Signs a container image, `registry/name:tag`.
+    ///
+    /// # Errors
+    /// The registry refused.
+    pub async fn sign_image(&self, image: &str) -> Result<()> {
+        self.sign_artifact(&format!("oci://{image}")).await
+    }
+
+    async fn sign_artifact(&self, reference: &str) -> Result<()> {
         let (directory, key) = (self.keys.path().display().to_string(), self.keys.path().join("cosign.key").display().to_string());
         let key: &[&str] = if self.public_key().exists() { &["--key", &key] } else { &["--generate-key", &directory] };
-        self.call(&[&["plugin", "sign", &reference], key].concat()).await?;
+        self.call(&[&["plugin", "sign", reference], key].concat()).await?;
         Ok(())
     }
 

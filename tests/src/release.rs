@@ -37,8 +37,8 @@ pub struct Release {
     kubectl: Kubectl,
     helm: Helm,
     files: Scratch,
-    // Its registry is the node's.
-    _publisher: Publisher,
+    /// Who signs what is in it. Its registry is the node's.
+    pub publisher: Publisher,
 }
 
 impl Release {
@@ -68,7 +68,7 @@ impl Release {
         let key = std::fs::read_to_string(publisher.public_key()).context("read the public key")?;
         files.write("values.json", values(&node, &key).to_string())?;
         let helm = Helm::new(Some(node.kubeconfig()))?;
-        let release = Self { node, kubectl, helm, files, _publisher: publisher };
+        let release = Self { node, kubectl, helm, files, publisher };
         release.install().await?;
         tell("`helm install` has ended: two replicas of the operator are ready");
         release.until_plugins_serve().await?;
@@ -182,6 +182,26 @@ impl Release {
         let namespace = self.node.cluster().namespace(prefix).await?;
         self.kubectl.run(&["label", "namespace", &namespace, RESTRICTED]).await?;
         Ok(Team { kubectl: self.kubectl.in_namespace(&namespace), namespace, survey })
+    }
+
+    /// OpenBao's image in the node's registry, signed with the release's key, as a spec may name it: the plugin is granted to ask about it.
+    ///
+    /// # Errors
+    /// The registry or the API server refused.
+    pub async fn signed_openbao(&self) -> Result<String> {
+        let image = format!("{}/openbao/openbao:2.4.0", self.node.registry().host());
+        self.publisher.sign_image(&image).await?;
+        let grant = json!([{"op": "add", "path": "/spec/grants/images/-", "value": format!("{}/openbao/", self.node.registry().host())}]);
+        self.kubectl.run(&["patch", "plugin/openbao", "--type=json", "-p", &grant.to_string()]).await?;
+        Ok(image)
+    }
+
+    /// Who pods are at the node's registry, for a namespace of its own.
+    #[must_use]
+    pub fn pull_secret(&self) -> Value {
+        let mut secret = pull_secret(&self.node);
+        secret["metadata"] = json!({"name": PULL_SECRET});
+        secret
     }
 
     /// What there is to see of the operator when something did not come.

@@ -20,12 +20,22 @@ async fn a_store_unseals_itself_with_a_key_of_aws_and_credentials_of_a_secret() 
     let key = aws.create_kms_key(REGION).await.unwrap();
     aws.create_kms_alias(REGION, owner["spec"]["unseal"]["keyId"].as_str().unwrap(), &key).await.unwrap();
     owner["spec"]["unseal"]["endpoint"] = aws.endpoint().into();
+    // A production store runs only what its team's key signed.
+    let image = platform.release.signed_openbao().await.unwrap();
+    let key = std::fs::read_to_string(platform.release.publisher.public_key()).unwrap();
+    let pull_secret = platform.release.pull_secret();
+    owner["spec"]["image"] = image.as_str().into();
+    owner["spec"]["imagePullSecrets"] = json!([{"name": pull_secret["metadata"]["name"]}]);
+    owner["spec"]["imageVerification"] = json!({"publicKey": key});
 
     let team = platform.release.team("awskms").await.unwrap();
     let credentials = json!({"access-key-id": "AKIATESTTESTTESTTEST", "secret-access-key": "only for this test"});
-    team.apply(&[secret("aws-credentials", &credentials), owner]).await.unwrap();
+    team.apply(&[pull_secret, secret("aws-credentials", &credentials), owner]).await.unwrap();
     let store = Store::when_ready(&platform.release, &team, "unseal-awskms").await;
     clock.tell("Ready");
+    let pod = team.get("pod/unseal-awskms-0").await.unwrap();
+    let runs = pod["spec"]["containers"][0]["image"].as_str().unwrap();
+    assert!(runs.starts_with(&format!("{image}@sha256:")), "{runs}");
     comes_back(&store, "awskms").await;
     assert_eq!(platform.release.complaints().await, Vec::<String>::new());
     clock.tell("all pods were killed, it unsealed itself, what was written is read");
