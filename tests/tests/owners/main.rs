@@ -13,3 +13,4 @@ mod refusals;
 mod stillness;
 mod strangers;
 mod support;
+mod volumes;

@@ -10,8 +10,9 @@ use crate::image::{Image, Question};
 use crate::live::{self, Attention, Live};
 use crate::operation::{self, Fate};
 use crate::plugin_config::PluginConfig;
+use crate::report::Facts;
 use crate::version::ServerVersion;
-use crate::{access, check, config, image, initialization, objects, report, secrets};
+use crate::{access, check, config, expansion, image, initialization, objects, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -89,6 +90,13 @@ impl Component for OpenBao {
         let deletions = |id: &str| Ok(fate_of(cx.outcome::<action::Delete>(id)?, |_| None));
         let operation = operation::decide(&cluster, &live, &template.hash, &requests, &deletions)?;
 
+        let expansion = expansion::decide(&cluster, &live, &|id| {
+            Ok(match cx.outcome::<action::Patch>(id)? {
+                Outcome::Error(error) => Some(error),
+                Outcome::NotRun | Outcome::Done(_) | Outcome::Unknown => None,
+            })
+        })?;
+
         let response = Response::progressing("Rendered", "")
             .secret(secrets::authority(&cluster))
             .secret(secrets::server(&cluster))
@@ -99,10 +107,14 @@ impl Component for OpenBao {
         let response = operator.into_iter().fold(response, Response::secret);
         let response = live::needs(&cluster, &live, &operation.attention).into_iter().fold(response, Response::need);
         let response = question.filter(|_| image.asks).iter().map(Question::need).fold(response, Response::need);
-        let response = operation.actions.iter().cloned().fold(response, Response::action);
+        let response = operation.actions.iter().chain(&expansion.actions).cloned().fold(response, Response::action);
         let response = if operation.attention.is_quick { response.requeue_after(operation.attention.seconds()) } else { response };
         let provider = cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider);
-        Ok(report::tell(response, &cluster, &live, &operation, &image, provider))
+        Ok(report::tell(
+            response,
+            &Facts { cluster: &cluster, live: &live, operation: &operation, image: &image, expansion: &expansion },
+            provider,
+        ))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod component;
 pub mod config;
 pub mod digest;
+pub mod expansion;
 pub mod hcl;
 pub mod image;
 pub mod initialization;

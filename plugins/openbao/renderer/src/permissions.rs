@@ -29,8 +29,8 @@ pub fn permissions() -> Value {
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "relation": "referenced", "namespaces": ["owner"]},
             // How a node is, by its labels and its readiness. What a StatefulSet of the owner's made counts as the owner's.
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "relation": "owned", "namespaces": ["owner"]},
-            // Volumes of a node that Raft has let go.
-            {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "delete"], "relation": "owned", "namespaces": ["owner"]},
+            // Volumes that grow, and those of a node that Raft has let go.
+            {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "patch", "delete"], "relation": "owned", "namespaces": ["owner"]},
         ],
         // What crate::access sends, and nothing else of the store's API.
         "http": [

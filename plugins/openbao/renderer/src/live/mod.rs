@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::cluster::{CLUSTER_LABEL, Cluster};
 use crate::component::OpenBao;
+use crate::expansion;
 
 pub use node::{Node, Pod, Presence, Trouble};
 pub use questions::{Attention, needs};
@@ -54,6 +55,8 @@ pub struct Live {
     pub retired: Vec<Node>,
     /// Claims of those, by name.
     pub claims: BTreeMap<String, Presence<Claim>>,
+    /// Claims whose size is not that of their template, by name.
+    pub sized: BTreeMap<String, Presence<ClaimSize>>,
     /// Who Raft counts.
     pub raft: Raft,
     /// How many voters may fail.
@@ -79,6 +82,17 @@ pub struct Claim {
     pub uid: String,
     /// The StatefulSet of this cluster made it.
     pub is_ours: bool,
+}
+
+/// How large a claim is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimSize {
+    /// This incarnation of it.
+    pub uid: String,
+    /// What it asks for, a quantity.
+    pub requested: String,
+    /// What it has, a quantity; empty before it is bound.
+    pub capacity: String,
 }
 
 /// What this component wrote into the status.
@@ -121,6 +135,11 @@ impl Live {
         for claim in live.retired.iter().flat_map(|node| cluster.claims(node.ordinal)) {
             let answer = cx.answer::<need::Object>(&questions::claim(&claim))?;
             live.claims.insert(claim, Presence::of(answer, |view| Claim::read(view, cluster)));
+        }
+        let sized: Vec<String> = expansion::wanted(cluster, &live).into_iter().map(|(claim, _)| claim).collect();
+        for claim in sized {
+            let answer = cx.answer::<need::Object>(&questions::size(&claim))?;
+            live.sized.insert(claim, Presence::of(answer, ClaimSize::read));
         }
         for node in &live.nodes {
             live.leads.insert(node.ordinal, Leads::read(cx.answer::<need::Http>(&questions::leader(node.ordinal))?));
@@ -225,6 +244,13 @@ impl Claim {
         let labels = view.value.get(questions::LABELS).unwrap_or(&Value::Null);
         let is_ours = cluster.selector().iter().all(|(key, value)| labels[key] == value.as_str()) && labels.get(CLUSTER_LABEL).is_some();
         Self { uid: view.uid.clone(), is_ours }
+    }
+}
+
+impl ClaimSize {
+    fn read(view: &ObjectView) -> Self {
+        let text = |pointer: &str| view.value.get(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { uid: view.uid.clone(), requested: text(questions::REQUESTED), capacity: text(questions::CAPACITY) }
     }
 }
 

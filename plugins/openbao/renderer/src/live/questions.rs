@@ -9,6 +9,7 @@ use super::Live;
 use super::node::POD_FIELDS;
 use crate::access;
 use crate::cluster::Cluster;
+use crate::expansion;
 
 /// Seconds between looks where nothing is done to the nodes.
 const CALM: u32 = 30;
@@ -18,6 +19,8 @@ const QUICK: u32 = 5;
 pub(super) const RAFT: &str = "raft";
 pub(super) const TOLERANCE: &str = "tolerance";
 pub(super) const LABELS: &str = "/metadata/labels";
+pub(super) const REQUESTED: &str = "/spec/resources/requests/storage";
+pub(super) const CAPACITY: &str = "/status/capacity/storage";
 
 /// What has to be looked at, and how closely.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +56,9 @@ pub fn needs(cluster: &Cluster, live: &Live, attention: &Attention) -> Vec<Need>
     for name in attention.retired.iter().flat_map(|ordinal| cluster.claims(*ordinal)) {
         needs.push(object(claim(&name), "PersistentVolumeClaim", name, &[LABELS]));
     }
+    for (name, _) in expansion::wanted(cluster, live) {
+        needs.push(object(size(&name), "PersistentVolumeClaim", name, &[REQUESTED, CAPACITY]));
+    }
     if attention.raft {
         needs.push(access::ask_configuration(cluster, RAFT, seconds));
         if !attention.leaders.is_empty() {
@@ -69,6 +75,10 @@ pub(super) fn node(ordinal: i32) -> String {
 
 pub(super) fn leader(ordinal: i32) -> String {
     format!("leader-{ordinal}")
+}
+
+pub(super) fn size(claim: &str) -> String {
+    format!("size-{claim}")
 }
 
 pub(super) fn claim(name: &str) -> String {

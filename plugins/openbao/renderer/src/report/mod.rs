@@ -11,6 +11,7 @@ use banhbaoring_sdk::{ConditionStatus, Response};
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{API_PORT, Cluster};
+use crate::expansion::Expansion;
 use crate::image::Image;
 use crate::initialization::is_by_itself;
 use crate::live::Live;
@@ -51,11 +52,28 @@ pub const CONDITION_TYPES: [&str; 10] = [
 const MAX_WARNINGS: usize = 16;
 const MAX_WARNING: usize = 1024;
 
+/// All that is told of.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster<'a>,
+    /// What there is.
+    pub live: &'a Live,
+    /// What is done to the nodes.
+    pub operation: &'a Operation,
+    /// What they run.
+    pub image: &'a Image,
+    /// What is done to their volumes.
+    pub expansion: &'a Expansion,
+}
+
 /// Adds everything that is told to a response with the desired objects.
-pub fn tell(response: Response, cluster: &Cluster, live: &Live, operation: &Operation, image: &Image, provider: &str) -> Response {
+pub fn tell(response: Response, facts: &Facts, provider: &str) -> Response {
+    let Facts { cluster, live, operation, image, expansion } = *facts;
     let (state, reason, message) = state(cluster, live, operation);
     let response = response.state(state, reason, message);
     let response = conditions(response, cluster, live, provider);
+    let response = storage(response, expansion);
     let response = image_verified(response, image);
     let response = nodes::conditions(response, cluster, live, operation);
     let response = told::conditions(response, cluster, live, operation);
@@ -197,7 +215,6 @@ fn conditions(response: Response, cluster: &Cluster, live: &Live, provider: &str
     );
     let (status, reason, message) = tls(cluster, live);
     let response = response.condition(TLS_READY, status, reason, message);
-    let response = storage(response, cluster, live);
     let response = match live.initialized() {
         None if live.was_initialized() => response.condition(INITIALIZED, true, "Initialized", "a node told so before"),
         None => response.condition(INITIALIZED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
@@ -233,26 +250,13 @@ fn tls(cluster: &Cluster, live: &Live) -> (ConditionStatus, &'static str, String
     }
 }
 
-fn storage(response: Response, cluster: &Cluster, live: &Live) -> Response {
-    let asked = [
-        ("data", "spec.storage.size", Some(&cluster.spec.storage)),
-        ("audit", "spec.auditStorage.size", cluster.spec.audit_storage.as_ref()),
-    ];
-    for (claim, field, storage) in asked {
-        let (Some(storage), Some(size)) = (storage, live.claim_size(claim)) else { continue };
-        if size != storage.size {
-            return response.condition(
-                STORAGE_SIZED,
-                false,
-                "ExpansionPending",
-                format!(
-                    "{field} asks for {}, the volumes were made with {size} and a StatefulSet's claims cannot change: grow the claims {claim}-{}-0 … yourself where the storage class allows it",
-                    storage.size, cluster.name
-                ),
-            );
-        }
-    }
-    response.condition(STORAGE_SIZED, true, "AsAsked", "")
+fn storage(response: Response, expansion: &Expansion) -> Response {
+    let status = match expansion.is_done {
+        Some(true) => ConditionStatus::Yes,
+        Some(false) => ConditionStatus::No,
+        None => ConditionStatus::Unknown,
+    };
+    response.condition(STORAGE_SIZED, status, expansion.reason, &expansion.message)
 }
 
 fn endpoints(cluster: &Cluster) -> BTreeMap<&'static str, String> {
