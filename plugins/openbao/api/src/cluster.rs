@@ -43,8 +43,8 @@ use crate::{DEFAULT_OPENBAO_VERSION, schema};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && self.metadata.name.size() <= 46")
         .message("metadata.name must be a DNS label that starts with a letter, at most 46 characters: Services, pod labels and certificate names are made of it"),
-    validation = Rule::new("self.spec.unseal.type == oldSelf.spec.unseal.type || !has(oldSelf.status) || !has(oldSelf.status.nodes)")
-        .message("unseal.type is immutable once there are nodes: what is sealed by one provider is not unsealed by another")
+    validation = Rule::new("self.spec.unseal.type == oldSelf.spec.unseal.type || !has(oldSelf.status) || !has(oldSelf.status.nodes) || (has(self.spec.paused) && self.spec.paused && has(oldSelf.spec.paused) && oldSelf.spec.paused)")
+        .message("unseal.type is immutable once there are nodes: what is sealed by one provider is not unsealed by another. OpenBao can move a store to another provider by hand, while spec.paused is true: docs/runbooks/change-unseal-provider.md")
 )]
 #[x_kube(
     validation = Rule::new("has(self.auditStorage) == has(oldSelf.auditStorage)").message("auditStorage cannot be added to or taken from a cluster that is there: the volumes of a StatefulSet are fixed when it is made; log to stdout, or restore a snapshot into a new cluster"),

@@ -272,6 +272,22 @@ async fn a_provider_that_was_meant_otherwise_can_be_changed_until_there_are_node
     rendered(&kubectl, "a").await;
     let told = apply(&kubectl, &cluster("a", "unseal: {type: ocikms, keyId: a}"), false).await.expect_err("there are nodes");
     assert!(told.contains("unseal.type is immutable once there are nodes"), "{told}");
+    assert!(told.contains("change-unseal-provider.md"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_can_be_changed_in_a_cluster_that_was_paused_before() {
+    let kubectl = served("migrated").await;
+    apply(&kubectl, &cluster("a", "unseal: {type: awskms, keyId: a}"), false).await.unwrap();
+    rendered(&kubectl, "a").await;
+    let at_once = "{paused: true, unseal: {type: static}}";
+    let told = apply(&kubectl, &cluster("a", at_once), false).await.expect_err("it may be rendered before the pause is seen");
+    assert!(told.contains("unseal.type is immutable"), "{told}");
+    apply(&kubectl, &cluster("a", "{paused: true, unseal: {type: awskms, keyId: a}}"), false).await.unwrap();
+    let told = apply(&kubectl, &cluster("a", "unseal: {type: static}"), false).await.expect_err("not together with the end of the pause");
+    assert!(told.contains("unseal.type is immutable"), "{told}");
+    apply(&kubectl, &cluster("a", at_once), false).await.unwrap();
+    apply(&kubectl, &cluster("a", "{paused: false, unseal: {type: static}}"), false).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
