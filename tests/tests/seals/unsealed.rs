@@ -2,12 +2,18 @@
 
 use banhbaoring_testing::bao::{Bao, Pod};
 use banhbaoring_testing::moto::Moto;
+use banhbaoring_testing::wait;
+use banhbaoring_tests::Team;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, example, pod, secret, team};
 
 const REGION: &str = "us-east-1";
+/// Where Raft keeps what it has.
+const DATA: &str = "/bao/data";
+/// The static key of before.
+const PREVIOUS: &str = "/etc/bao/unseal-previous/key";
 
 /// Starts the node, initialises it over its API, starts it again, and finds it unsealed with what was written.
 async fn comes_back_unsealed(pod: &Pod, seal: &str) {
@@ -68,4 +74,59 @@ async fn awskms_with_credentials_of_a_secret() {
     let credentials =
         secret("aws-credentials", &json!({"access-key-id": "AKIATESTTESTTESTTEST", "secret-access-key": "only for this test"}));
     comes_back_unsealed(&pod(&team, &owner, &[credentials]).await, "awskms").await;
+}
+
+fn is_mounted(pod: &Pod, file: &str) -> bool {
+    pod.path(file).exists()
+}
+
+/// The pod made anew on the same volume, once the operator renders what `holds` looks for.
+async fn made_anew(team: &Team, owner: &Value, secrets: &[Value], before: Pod, holds: impl Fn(&Pod, &str) -> bool) -> Pod {
+    let next = wait::until(PATIENCE, "the configuration with the other keys", async || {
+        let next = pod(team, owner, secrets).await;
+        let config = next.config().unwrap();
+        if holds(&next, &config) { Ok(next) } else { Err(config) }
+    });
+    let next = next.await.unwrap();
+    std::fs::remove_dir_all(next.path(DATA)).unwrap();
+    std::fs::rename(before.path(DATA), next.path(DATA)).unwrap();
+    next
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_static_key_is_exchanged_with_the_one_before_beside_it_and_then_alone() {
+    let team = team("rotated").await;
+    let mut owner = example("unseal-static");
+    let first = pod(&team, &owner, &[]).await;
+    let bao = first.start(&first.address(), &[]).unwrap();
+    bao.until_answering(PATIENCE).await.unwrap();
+    let initialised = bao.initialise().await.unwrap();
+    bao.until_unsealed(PATIENCE).await.unwrap();
+    let token = Some(initialised.root_token.as_str());
+    bao.succeed(Method::POST, "/v1/sys/mounts/kept", token, Some(&json!({"type": "kv"}))).await.unwrap();
+    bao.succeed(Method::POST, "/v1/kept/one", token, Some(&json!({"a": "b"}))).await.unwrap();
+    drop(bao);
+
+    let next_key = [secret("next-key", &json!({"key": "0123456789abcdef0123456789abcdef"}))];
+    owner["spec"]["unseal"] = json!({"type": "static", "currentKey": {"secretName": "next-key", "key": "key"}, "currentKeyId": "next",
+        "previousKey": {"secretName": "unseal-static-unseal-key", "key": "key"}, "previousKeyId": "operator-generated-v1"});
+    let both = made_anew(&team, &owner, &next_key, first, |pod, text| text.contains("previous_key_id") && is_mounted(pod, PREVIOUS)).await;
+    let bao = both.start(&both.address(), &[]).unwrap();
+    bao.until_unsealed(PATIENCE).await.unwrap();
+    bao.server().until_logged(PATIENCE, "upgrading stored keys").await.unwrap();
+    drop(bao);
+
+    for field in ["previousKey", "previousKeyId"] {
+        owner["spec"]["unseal"][field].take();
+    }
+    let alone = made_anew(&team, &owner, &next_key, both, |pod, text| {
+        text.contains("\"next\"") && !text.contains("previous_key") && !is_mounted(pod, PREVIOUS)
+    })
+    .await;
+    let bao = alone.start(&alone.address(), &[]).unwrap();
+    bao.until_unsealed(PATIENCE).await.unwrap();
+    let kept = wait::until(PATIENCE, "what was written", async || bao.succeed(Method::GET, "/v1/kept/one", token, None).await);
+    assert_eq!(kept.await.unwrap()["data"]["a"], "b");
+    let old_key = team.get("secret/unseal-static-unseal-key").await.unwrap();
+    assert!(old_key["data"]["key"].is_string(), "older snapshots need it");
 }

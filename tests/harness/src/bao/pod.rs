@@ -72,7 +72,10 @@ impl Pod {
     }
 
     /// The configuration as it was rendered, also after a start has changed the file.
-    fn config(&self) -> Result<String> {
+    ///
+    /// # Errors
+    /// [`Error::Pod`] when it mounts none, or no text.
+    pub fn config(&self) -> Result<String> {
         let mounted =
             self.mounts().iter().find(|mount| CONFIG.strip_prefix(text(mount, "/mountPath")).is_some_and(|rest| rest.starts_with('/')));
         let volume = mounted.and_then(|mount| list(&self.spec["volumes"]).iter().find(|volume| volume["name"] == mount["name"]));
