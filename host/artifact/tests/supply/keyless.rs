@@ -315,3 +315,19 @@ async fn a_trust_root_that_nothing_can_be_verified_with_is_named_as_the_reason()
     let climbing = Identity { issuer: on.sigstore.issuer().to_owned(), subject: like("a)|(?:.*") };
     assert_eq!(refused(&on.source, &digest, &unusable(vec![climbing])).await.0, "InvalidIdentity");
 }
+
+#[tokio::test]
+async fn a_keyless_signature_survives_a_restart_with_the_registry_and_the_sigstore_down() {
+    let on = Keyless::new().await;
+    let digest = on.push_signed("p").await;
+    let trusted = on.trusting(exactly(WHO));
+    let verified = Artifact::fetch(&on.source, &digest, Limits::default()).await.unwrap().verify(&trusted).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("store");
+    ContentStore::open(&root).unwrap().save(&verified, &verified.pull().await.unwrap()).await.unwrap();
+    let nobody = on.trusting(exactly("nobody@acme.example"));
+    drop(on);
+    let kept = || async { ContentStore::open(&root).unwrap().load(&digest, Limits::default()).await.unwrap() };
+    kept().await.verify(&trusted).await.unwrap();
+    assert_eq!(kept().await.verify(&nobody).await.unwrap_err().reason(), "WrongIdentity");
+}
