@@ -3,6 +3,7 @@
 //! the pointers listed in `expose`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,7 +104,7 @@ pub struct Tls {
     pub server_name: Option<String>,
 }
 
-/// Where a certificate authority in PEM lies.
+/// Where that lies by which somebody is trusted: a certificate authority in PEM, or a sigstore `trusted_root.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum TrustRoot {
@@ -111,6 +112,15 @@ pub enum TrustRoot {
     Secret(SecretKeyRef),
     /// In a ConfigMap.
     ConfigMap(ConfigMapKeyRef),
+}
+
+impl fmt::Display for TrustRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(from) => write!(f, "key {} in Secret {}", from.key, from.secret),
+            Self::ConfigMap(from) => write!(f, "key {} in ConfigMap {}", from.key, from.config_map),
+        }
+    }
 }
 
 /// Authenticates a request. The value stays in the host.

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::http::Endpoint;
 pub use crate::http::HttpAnswer;
+use crate::http::{Endpoint, TrustRoot};
 use crate::reference::{ObjectRef, SecretKeyRef};
 
 /// Joins the spec of a need to its kind and to its answer.
@@ -165,7 +165,7 @@ pub struct ImageVerification {
     /// An identity that a certificate authority vouched for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyless: Option<KeylessIdentity>,
-    /// Accept signatures that no transparency log knows.
+    /// Accept signatures that no transparency log knows. A signature by a key never needs one, a keyless one where the trust root names logs.
     #[serde(default)]
     pub ignore_transparency_log: bool,
 }
@@ -178,6 +178,10 @@ pub struct KeylessIdentity {
     pub issuer: String,
     /// The certificate's subject, whole.
     pub subject: String,
+    /// A sigstore `trusted_root.json` in the owner's namespace: whose certificates count, and whose word on when something was signed. Without one,
+    /// nothing is verified and the answer is the error class `invalid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_root: Option<TrustRoot>,
 }
 
 /// A resolved image.

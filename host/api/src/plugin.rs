@@ -207,21 +207,26 @@ pub struct KeylessAuthority {
     /// Any of these.
     #[schemars(length(min = 1, max = 16))]
     pub identities: Vec<Identity>,
-    /// A key of a Secret that holds a sigstore `trusted_root.json`.
+    /// A key of a Secret that holds a sigstore `trusted_root.json`, as `cosign trusted-root create` writes it: the Fulcio to trust, and what says
+    /// when something was signed. A transparency log that it names must know the signature; without one, a timestamp authority decides alone.
     pub trust_root_ref: SecretKeyReference,
 }
 
-/// An identity of a keyless signer. Expressions are anchored at both ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// An identity of a keyless signer. Exactly one of `subject` and `subjectRegExp`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.subject) != has(self.subjectRegExp)").message("an identity has either a subject or a subjectRegExp"))]
 pub struct Identity {
     /// Exact issuer.
+    #[schemars(length(min = 1, max = 1024))]
     pub issuer: String,
     /// Exact subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
     pub subject: Option<String>,
-    /// Regular expression of the subject.
+    /// Regular expression of the subject, in the syntax of RE2 and anchored at both ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
     pub subject_reg_exp: Option<String>,
 }
 

@@ -36,7 +36,7 @@ pub use reference::{Digest, Reference, ReferenceError, Repository, Selector, Tag
 pub use sign::{KeyFileError, SignError, SigningKey, sign};
 pub use source::{RegistryOptions, RetryPolicy, Source, SourceError, Transport};
 pub use verify::{
-    Authority, AuthorityKind, Form, Identity, KeyError, Mode, Rejected, Rejection, Requirement, Verification, VerifiedBy, VerifyError,
-    verify_digest,
+    Authority, AuthorityError, AuthorityKind, Form, Identity, KeyError, KeylessError, Mode, Rejected, Rejection, Requirement, Subject,
+    Verification, VerifiedBy, VerifyError, verify_digest,
 };
 pub use version_range::VersionRange;

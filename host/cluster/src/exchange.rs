@@ -170,7 +170,7 @@ impl Cluster {
     async fn way(&self, asking: Asking<'_>, endpoint: &HttpEndpoint, to: Resolved) -> Result<Way, ExchangeError> {
         let tls = endpoint.tls.as_ref();
         let root = match (endpoint.scheme, tls.and_then(|tls| tls.ca.as_ref())) {
-            (Scheme::Https, Some(root)) => Some(self.trust_root(asking, root).await?),
+            (Scheme::Https, Some(root)) => Some(self.certificates(asking, root).await?),
             _ => None,
         };
         let name = tls.and_then(|tls| tls.server_name.clone()).unwrap_or(to.name);

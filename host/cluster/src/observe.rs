@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use banhbaoring_api::inventory::{ChildEntry, InventorySpec};
 use banhbaoring_api::plugin::NamespacedName;
+use banhbaoring_contract::http::TrustRoot;
 use banhbaoring_pipeline::contract::{HostIdentity, ObjectReference};
 use banhbaoring_pipeline::graph::Graph;
 use banhbaoring_pipeline::observation::{Observation, ObservedChild, Owner};
@@ -182,10 +183,31 @@ impl Cluster {
         Ok(self.secret(account, namespace, name).await?.as_ref().map(material::values_of))
     }
 
+    /// What a trust root holds, read as the account from the owner's namespace; `None` where there is no such object or key.
+    ///
+    /// # Errors
+    /// The account may not read it, or the API server does not answer.
+    pub async fn trust_root(&self, account: &NamespacedName, namespace: &str, root: &TrustRoot) -> Result<Option<Vec<u8>>, ApiError> {
+        match root {
+            TrustRoot::Secret(from) => {
+                Ok(self.secret_values(account, namespace, &from.secret).await?.and_then(|mut values| values.remove(&from.key)))
+            }
+            TrustRoot::ConfigMap(from) => {
+                let found = self.core_object(account, "ConfigMap", namespace, &from.config_map).await?;
+                let value = found.as_ref().and_then(|object| object.get("data")?.get(&from.key)).and_then(Value::as_str);
+                Ok(value.map(|text| text.as_bytes().to_vec()))
+            }
+        }
+    }
+
     async fn secret(&self, account: &NamespacedName, namespace: &str, name: &str) -> Result<Option<Value>, ApiError> {
+        self.core_object(account, "Secret", namespace, name).await
+    }
+
+    async fn core_object(&self, account: &NamespacedName, kind: &str, namespace: &str, name: &str) -> Result<Option<Value>, ApiError> {
         let reference = ObjectReference {
             api_version: "v1".to_owned(),
-            kind: "Secret".to_owned(),
+            kind: kind.to_owned(),
             namespace: Some(namespace.to_owned()),
             name: name.to_owned(),
         };

@@ -1,10 +1,10 @@
 //! Answers to needs of the kind `image`: what a name means now, and whether it is signed. Registries are asked and signatures checked by
-//! `banhbaoring-artifact`; pull secrets are read as the plugin's account.
+//! `banhbaoring-artifact`; pull secrets and trust roots are read as the plugin's account.
 
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_artifact::{
-    Authority, AuthorityKind, Credentials, Digest, Mode, Reference, RegistryOptions, Requirement, RetryPolicy, Source, SourceError,
-    Transport, Verification, VerifyError, verify_digest,
+    Authority, AuthorityKind, Credentials, Digest, Identity, Mode, Reference, RegistryOptions, Requirement, RetryPolicy, Source,
+    SourceError, Subject, Transport, Verification, VerifyError, verify_digest,
 };
 use banhbaoring_cluster::Cluster;
 use banhbaoring_contract::need::{self, ImageVerification, ImageView};
@@ -93,23 +93,44 @@ impl Images {
         let digest = source.resolve(&reference.selector).await?;
         let signer = match &image.verify {
             None => None,
-            Some(wanted) => Some(signer(&source, &digest, wanted).await?),
+            Some(wanted) => {
+                let (name, kind) = wanted_signer(cluster, &plugin.account, wanted, namespace).await?;
+                Some(signer(&source, &digest, name, kind).await?)
+            }
         };
         Ok(ImageView { digest: digest.to_string(), signer })
     }
 }
 
-async fn signer(source: &Source, digest: &Digest, wanted: &ImageVerification) -> Result<String, Unknown> {
-    let pem = match (&wanted.public_key, &wanted.keyless) {
-        (Some(pem), None) => pem.trim(),
-        (None, Some(_)) => {
-            let message = "this version of the host does not verify keyless signatures; name a public key";
-            return Err(Unknown::new("unsupported", message));
+/// How a signer is named to the plugin, and how their signatures are recognised.
+async fn wanted_signer(
+    cluster: &Cluster,
+    account: &NamespacedName,
+    wanted: &ImageVerification,
+    namespace: Option<&str>,
+) -> Result<(String, AuthorityKind), Unknown> {
+    match (&wanted.public_key, &wanted.keyless) {
+        (Some(pem), None) => {
+            let pem = pem.trim().as_bytes().to_vec();
+            Ok((format!("key {}", Digest::of(&pem)), AuthorityKind::Key { pem }))
         }
-        _ => return Err(Unknown::new("invalid", "expected exactly one of publicKey and keyless")),
-    };
-    let name = format!("key {}", Digest::of(pem.as_bytes()));
-    let authority = Authority { name: name.clone(), kind: AuthorityKind::Key { pem: pem.as_bytes().to_vec() } };
+        (None, Some(identity)) => {
+            let root = identity.trusted_root.as_ref().ok_or_else(|| Unknown::new("invalid", "expected keyless with a trustedRoot"))?;
+            let namespace = namespace.ok_or_else(|| Unknown::new("invalid", "a cluster-scoped owner has no trust root of its own"))?;
+            let found = cluster.trust_root(account, namespace, root).await;
+            let found = found.map_err(|error| Unknown::new(error.class(), error.to_string()))?;
+            let trust_root = found.ok_or_else(|| Unknown::new("not-found", format!("trustedRoot: there is no {root} yet")))?;
+            let name = format!("{} by {}", identity.subject, identity.issuer);
+            let identities = vec![Identity { issuer: identity.issuer.clone(), subject: Subject::Exact(identity.subject.clone()) }];
+            let ignore_transparency_log = wanted.ignore_transparency_log;
+            Ok((name, AuthorityKind::Keyless { identities, trust_root, ignore_transparency_log }))
+        }
+        _ => Err(Unknown::new("invalid", "expected exactly one of publicKey and keyless")),
+    }
+}
+
+async fn signer(source: &Source, digest: &Digest, name: String, kind: AuthorityKind) -> Result<String, Unknown> {
+    let authority = Authority { name: name.clone(), kind };
     let requirement = Requirement { name: "the image's verification".to_owned(), authorities: vec![authority], mode: Mode::Enforce };
     match verify_digest(source, digest, &requirement).await? {
         Verification::Accepted(_) => Ok(name),

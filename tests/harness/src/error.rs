@@ -28,6 +28,7 @@ pub enum Error {
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
     /// The API server refused or did not answer.
+    #[cfg(feature = "servers")]
     #[error("cannot {what}: {source}")]
     Kubernetes {
         /// What was tried, as a verb phrase.
@@ -126,6 +127,7 @@ impl Error {
     }
 
     /// For `map_err` of a request to the API server; `what` is a verb phrase.
+    #[cfg(feature = "servers")]
     pub(crate) fn kubernetes(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let what = what.into();
         move |source| Self::Kubernetes { what, source: Box::new(source) }

@@ -4,7 +4,7 @@
 //! not live here: anything that asserts about BanhBaoRing itself, and any stand-in for a server.
 //!
 //! The module [`tools`] needs nothing but the standard library and a hash, because `xtask` compiles it; everything else is behind the feature
-//! `servers` (on by default), [`proxy`] also behind one of its own.
+//! `servers` (on by default); [`proxy`] and [`sigstore`] also behind one of their own.
 //!
 //! ```no_run
 //! # async fn a_test() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,9 +29,9 @@ pub mod tools;
 pub mod bao;
 #[cfg(feature = "servers")]
 pub mod control_plane;
-#[cfg(feature = "servers")]
+#[cfg(feature = "processes")]
 mod error;
-#[cfg(feature = "servers")]
+#[cfg(feature = "processes")]
 pub mod http;
 #[cfg(feature = "servers")]
 pub mod http_server;
@@ -43,18 +43,20 @@ pub mod moto;
 pub mod node;
 #[cfg(feature = "servers")]
 pub mod pki;
-#[cfg(feature = "servers")]
+#[cfg(feature = "processes")]
 pub mod ports;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 #[cfg(feature = "servers")]
 pub mod registry;
-#[cfg(feature = "servers")]
+#[cfg(feature = "processes")]
 pub mod scratch;
-#[cfg(feature = "servers")]
+#[cfg(feature = "processes")]
 pub mod server;
-#[cfg(feature = "servers")]
+#[cfg(feature = "sigstore")]
+pub mod sigstore;
+#[cfg(feature = "processes")]
 pub mod wait;
 
-#[cfg(feature = "servers")]
+#[cfg(feature = "processes")]
 pub use error::{Error, NotReady, Result};

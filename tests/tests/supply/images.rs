@@ -1,12 +1,15 @@
-//! Images that owners run, seen through a plugin that asks: what a tag means now, and whether the right key signed it. What a plugin makes of the
-//! answer is its own.
+//! Images that owners run, seen through a plugin that asks: what a tag means now, and whether the right key or identity signed it. What a plugin makes
+//! of the answer is its own.
 
 use std::time::Duration;
 
 use banhbaoring_artifact::{Digest, SigningKey};
+use banhbaoring_testing::cosign::Cosign;
+use banhbaoring_testing::sigstore::Sigstore;
 use banhbaoring_testing::wait;
 use banhbaoring_tests::{Repository, objects};
-use kube::api::{Api, DynamicObject};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::stage;
@@ -20,6 +23,7 @@ struct Images {
     name: String,
     key: SigningKey,
     owners: Api<DynamicObject>,
+    maps: Api<ConfigMap>,
 }
 
 impl Images {
@@ -35,7 +39,10 @@ impl Images {
         let verbs = json!(["get", "list", "watch", "create", "patch", "delete"]);
         let grants = json!({
             "resources": [{"apiGroups": [""], "resources": ["serviceaccounts", "services"], "verbs": verbs},
-                {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": verbs}],
+                {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "relation": "referenced"},
+                {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": verbs},
+                {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch", "create"]},
+                {"apiGroups": ["errands.tests.banhbaoring.io"], "resources": ["errands"], "verbs": ["get"], "relation": "referenced"}],
             "pods": {"serviceAccounts": ["own"], "images": ["registry.k8s.io/pause:3.10"]},
             "http": [{"service": "owned", "methods": ["GET", "PUT"], "paths": ["/v1/"]}],
             "images": [format!("{host}/images/")],
@@ -46,8 +53,9 @@ impl Images {
         objects::apply(&api, &stage.plugin("errand", &oci, &verify, &grants)).await.unwrap();
         objects::until(&api, "errand", SOON, &[("Ready", "True", "Active")]).await.unwrap();
         let namespace = stage.cluster.namespace("images").await.unwrap();
+        let maps = Api::namespaced(kube.clone(), &namespace);
         let owners = Api::namespaced_with(kube, &namespace, &objects::resource("errands.tests.banhbaoring.io", "Errand"));
-        Self { repository: Repository::new(&host, "images/store").unwrap(), name: format!("{host}/images/store"), key, owners }
+        Self { repository: Repository::new(&host, "images/store").unwrap(), name: format!("{host}/images/store"), key, owners, maps }
     }
 
     /// Any bytes will do: what a digest stands for is not read.
@@ -65,6 +73,10 @@ impl Images {
         json!({"reference": format!("{}:{tag}", self.name), "insecure": true, "verify": {"publicKey": key.public_key_pem().unwrap()}})
     }
 
+    fn keyless(&self, tag: &str, identity: Value) -> Value {
+        json!({"reference": format!("{}:{tag}", self.name), "insecure": true, "verify": {"keyless": identity}})
+    }
+
     async fn until_told(&self, owner: &str, words: &[&str]) -> String {
         let found = wait::until(SOON, format!("{owner} to tell {words:?}"), async || {
             let object = self.owners.get(owner).await.map_err(|error| error.to_string())?;
@@ -76,7 +88,7 @@ impl Images {
 }
 
 #[tokio::test]
-async fn an_owner_is_told_what_a_tag_means_and_whether_the_right_key_signed_it() {
+async fn an_owner_is_told_what_a_tag_means_and_whether_the_right_key_or_identity_signed_it() {
     let images = Images::new().await;
     let good = images.push("good", "good").await;
     images.repository.sign(&good, &images.key).await.unwrap();
@@ -105,11 +117,45 @@ async fn an_owner_is_told_what_a_tag_means_and_whether_the_right_key_signed_it()
     images.until_told("none", &["not-found"]).await;
     images.ask("tls", json!({"reference": format!("{}:good", images.name)})).await;
     images.until_told("tls", &["unavailable", "RegistryUnreachable"]).await;
-    let keyless = json!({"keyless": {"issuer": "https://issuer.example", "subject": "somebody"}});
-    images.ask("keyless", json!({"reference": format!("{}:good", images.name), "insecure": true, "verify": keyless})).await;
-    images.until_told("keyless", &["unsupported"]).await;
     // Beyond the grants: refused as a whole, nothing of it is asked.
     let elsewhere = images.name.replace("/images/", "/plugins/");
     images.ask("beyond", json!({"reference": format!("{elsewhere}:v1"), "insecure": true})).await;
     objects::until(&images.owners, "beyond", SOON, &[("Reconciled", "False", "RegistryNotGranted")]).await.unwrap();
+
+    tell_of_keyless_signatures(&images).await;
+}
+
+/// Of one test only: the plugin and its owners are the same for both.
+async fn tell_of_keyless_signatures(images: &Images) {
+    let (sigstore, cosign) = (Sigstore::start().await.unwrap(), Cosign::version3().await.unwrap());
+    let digest = images.push("keyless", "keyless").await;
+    cosign.sign_keyless(&sigstore, "releases@acme.example", &images.repository.reference(&digest)).await.unwrap();
+    let by = |subject: &str| json!({"issuer": sigstore.issuer(), "subject": subject});
+    let rooted = |subject: &str| {
+        let mut identity = by(subject);
+        identity["trustedRoot"] = json!({"configMap": {"configMap": "sigstore", "key": "trusted_root.json"}});
+        images.keyless("keyless", identity)
+    };
+    images.ask("rootless", images.keyless("keyless", by("releases@acme.example"))).await;
+    images.until_told("rootless", &["invalid", "trustedRoot"]).await;
+
+    images.ask("keyless", rooted("releases@acme.example")).await;
+    images.until_told("keyless", &["not-found", "ConfigMap sigstore"]).await;
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sigstore"},
+        "data": {"trusted_root.json": cosign.trusted_root(&sigstore).await.unwrap()}});
+    images.maps.patch("sigstore", &PatchParams::apply("test"), &Patch::Apply(&map)).await.unwrap();
+    images.until_told("keyless", &[&digest.to_string(), "releases@acme.example by http"]).await;
+    images.ask("someone-else", rooted("mallory@acme.example")).await;
+    images.until_told("someone-else", &["untrusted", "WrongIdentity"]).await;
+    // Another Sigstore, which never saw it.
+    let other = Sigstore::start().await.unwrap();
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sigstore"},
+        "data": {"trusted_root.json": cosign.trusted_root(&other).await.unwrap()}});
+    images.maps.patch("sigstore", &PatchParams::apply("test"), &Patch::Apply(&map)).await.unwrap();
+    images.until_told("keyless", &["untrusted"]).await;
+    // A Secret only where the grants let its pods use it.
+    let mut secret = rooted("releases@acme.example");
+    secret["verify"]["keyless"]["trustedRoot"] = json!({"secret": {"secret": "sigstore", "key": "trusted_root.json"}});
+    images.ask("secret", secret).await;
+    objects::until(&images.owners, "secret", SOON, &[("Reconciled", "False", "SecretNotGranted")]).await.unwrap();
 }

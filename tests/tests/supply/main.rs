@@ -14,6 +14,7 @@
 mod accepted;
 mod case;
 mod images;
+mod keyless;
 mod policies;
 mod proxy;
 mod refused;

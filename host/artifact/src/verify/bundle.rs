@@ -1,10 +1,11 @@
-//! Checking a version 3 signature: a Sigstore bundle with a DSSE envelope around an in-toto statement, made with a key.
+//! Version 3 signatures: a Sigstore bundle with a DSSE envelope around an in-toto statement; how it is read, what the statement must say, and the
+//! check of one made with a key. Those made with a certificate are checked by `keyless`.
 //!
-//! A log entry in the bundle is neither needed nor looked at: the configured key alone decides.
+//! Where a key decides, it decides alone: a log entry in the bundle is neither needed nor looked at.
 
 use serde::Deserialize;
-use sigstore_types::Bundle;
 use sigstore_types::bundle::{SignatureContent, VerificationMaterialContent};
+use sigstore_types::{Bundle, DsseEnvelope};
 
 use super::Rejection;
 use super::key::TrustedKey;
@@ -31,11 +32,22 @@ struct Subject {
     digest: std::collections::BTreeMap<String, String>,
 }
 
-pub(super) fn check(json: &[u8], key: &TrustedKey, digest: &Digest) -> Result<(), Rejection> {
-    let text = std::str::from_utf8(json).map_err(|_| Rejection::NotASignature)?;
-    let bundle = Bundle::from_json(text).map_err(|_| Rejection::NotASignature)?;
-    let VerificationMaterialContent::PublicKey(named) = &bundle.verification_material.content else {
+/// Of a bundle; one with a certificate, a timestamp and a log entry has 10 KiB.
+const MAX_BUNDLE: usize = 4 << 20;
+
+/// The bundle, of which nothing was checked yet.
+pub(super) fn read(json: &[u8]) -> Result<Bundle, Rejection> {
+    if json.len() > MAX_BUNDLE {
         return Err(Rejection::NotASignature);
+    }
+    let text = std::str::from_utf8(json).map_err(|_| Rejection::NotASignature)?;
+    Bundle::from_json(text).map_err(|_| Rejection::NotASignature)
+}
+
+pub(super) fn check(json: &[u8], key: &TrustedKey, digest: &Digest) -> Result<(), Rejection> {
+    let bundle = read(json)?;
+    let VerificationMaterialContent::PublicKey(named) = &bundle.verification_material.content else {
+        return Err(Rejection::MadeWithCertificate);
     };
     let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
         return Err(Rejection::NotASignature);
@@ -43,6 +55,11 @@ pub(super) fn check(json: &[u8], key: &TrustedKey, digest: &Digest) -> Result<()
     if !key.signed(&envelope.pae(), envelope.signature.sig.as_bytes()) {
         return Err(if key.is_hinted(&named.hint) { Rejection::Tampered } else { Rejection::WrongKey });
     }
+    check_statement(envelope, digest)
+}
+
+/// Whether an envelope, whose signature was found good, holds a signature of that artifact.
+pub(super) fn check_statement(envelope: &DsseEnvelope, digest: &Digest) -> Result<(), Rejection> {
     if envelope.payload_type != PAYLOAD_TYPE {
         return Err(Rejection::NotASignature);
     }

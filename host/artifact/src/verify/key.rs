@@ -30,12 +30,6 @@ pub enum KeyError {
         /// The kind of key.
         found: String,
     },
-    /// An authority that is recognised by certificate.
-    #[error("keyless authorities are not supported by this version: give a key")]
-    KeylessUnsupported,
-    /// A requirement without authorities.
-    #[error("it has no authorities; add one")]
-    NoAuthority,
 }
 
 impl KeyError {
@@ -45,8 +39,6 @@ impl KeyError {
         match self {
             Self::Malformed { .. } => "InvalidKey",
             Self::Unsupported { .. } => "UnsupportedKey",
-            Self::KeylessUnsupported => "KeylessUnsupported",
-            Self::NoAuthority => "NoAuthority",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Finding the signatures of an artifact in a source, in a form that can be kept and checked again.
 //!
-//! Whether they are any good is decided by `bundle` and `simple_signing`; nothing here is trusted.
+//! Whether they are any good is decided by `bundle`, `keyless` and `simple_signing`; nothing here is trusted.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::key::TrustedKey;
+use super::authority::Trusted;
 use super::{Form, Rejection, bundle, simple_signing};
 use crate::reference::Digest;
 use crate::source::{Descriptor, MAX_MANIFEST, Source, SourceError};
@@ -19,6 +19,8 @@ pub(crate) const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
 pub(crate) const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const SIMPLE_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIMPLE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
+/// Only a keyless signature has it.
+const SIMPLE_CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 const MAX_SIGNATURE: u64 = 4 << 20;
 /// All signatures of an artifact together.
 const MAX_MATERIAL: usize = 16 << 20;
@@ -43,35 +45,48 @@ struct FoundBundle {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct FoundSimple {
+pub(super) struct FoundSimple {
     index: usize,
     #[serde(with = "base64_bytes")]
     payload: Vec<u8>,
     /// Base64, as the annotation has it.
     signature: String,
+    /// Whether a certificate came with it.
+    #[serde(default)]
+    keyless: bool,
 }
 
 /// One thing that may be a signature.
 pub(super) enum Candidate<'m> {
     Bundle(&'m Digest, &'m [u8]),
-    Simple(usize, &'m [u8], &'m str),
+    Simple(&'m FoundSimple),
 }
 
 impl fmt::Display for Candidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bundle(digest, _) => write!(f, "bundle {digest}"),
-            Self::Simple(index, ..) => write!(f, ".sig layer {index}"),
+            Self::Simple(found) => write!(f, ".sig layer {}", found.index),
         }
     }
 }
 
 impl Candidate<'_> {
-    pub(super) fn check(&self, key: &TrustedKey, digest: &Digest) -> Result<Form, Rejection> {
-        match self {
-            Self::Bundle(_, json) => bundle::check(json, key, digest).map(|()| Form::Bundle),
-            Self::Simple(_, payload, signature) => simple_signing::check(payload, signature, key, digest).map(|()| Form::SimpleSigning),
+    pub(super) fn check(&self, trusted: &Trusted, digest: &Digest) -> Result<Form, Rejection> {
+        match (self, trusted) {
+            (Self::Bundle(_, json), Trusted::Key(key)) => bundle::check(json, key, digest)?,
+            (Self::Bundle(_, json), Trusted::Signers(signers)) => signers.check(json, digest)?,
+            (Self::Simple(found), Trusted::Key(key)) => match simple_signing::check(&found.payload, &found.signature, key, digest) {
+                Err(Rejection::WrongKey) if found.keyless => return Err(Rejection::MadeWithCertificate),
+                checked => checked?,
+            },
+            (Self::Simple(found), Trusted::Signers(_)) if found.keyless => return Err(Rejection::LegacyKeyless),
+            (Self::Simple(_), Trusted::Signers(_)) => return Err(Rejection::MadeWithKey),
         }
+        Ok(match self {
+            Self::Bundle(..) => Form::Bundle,
+            Self::Simple(_) => Form::SimpleSigning,
+        })
     }
 }
 
@@ -89,7 +104,7 @@ impl SignatureMaterial {
     pub(super) fn candidates_after(&self, (bundles, simple): (usize, usize)) -> impl Iterator<Item = Candidate<'_>> {
         let bundles = self.bundles.iter().skip(bundles).map(|found| Candidate::Bundle(&found.digest, &found.json));
         let simple = self.simple.iter().skip(simple);
-        bundles.chain(simple.map(|found| Candidate::Simple(found.index, &found.payload, &found.signature)))
+        bundles.chain(simple.map(Candidate::Simple))
     }
 
     /// Adds what `source` has of one form. An error means that something may be missing; what was added before stays.
@@ -133,10 +148,11 @@ impl SignatureMaterial {
         let Some(bytes) = source.tagged(&digest.signature_tag()).await? else { return Ok(()) };
         let mut failed = None;
         for (index, layer) in layers(&bytes).filter(|(_, layer)| layer.media_type == SIMPLE_TYPE) {
-            let annotation = layer.annotations.as_ref().and_then(|all| all.get(SIMPLE_ANNOTATION));
-            let signature = annotation.cloned().unwrap_or_default();
+            let annotation = |name| layer.annotations.as_ref().and_then(|all| all.get(name));
+            let (signature, keyless) =
+                (annotation(SIMPLE_ANNOTATION).cloned().unwrap_or_default(), annotation(SIMPLE_CERTIFICATE).is_some());
             match self.read(source, &layer).await {
-                Ok(payload) => self.simple.push(FoundSimple { index, payload, signature }),
+                Ok(payload) => self.simple.push(FoundSimple { index, payload, signature, keyless }),
                 Err(error) => failed = failed.or(harmful(error)),
             }
         }

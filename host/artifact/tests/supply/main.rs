@@ -14,6 +14,7 @@
 mod authentication;
 mod copies;
 mod failures;
+mod keyless;
 mod layouts;
 mod publishing;
 mod shapes;

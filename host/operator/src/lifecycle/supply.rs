@@ -1,10 +1,10 @@
-//! From a `Plugin`'s source to a verified component: credentials and keys are read from Secrets here, everything else is
+//! From a `Plugin`'s source to a verified component: credentials, keys and trust roots are read from Secrets here, everything else is
 //! `banhbaoring-artifact`'s.
 
 use banhbaoring_api::plugin::{Authority, KeyAuthority, OciSource, SecretKeyReference, VerifyMode};
 use banhbaoring_artifact::{
     Artifact, AuthorityKind, Component, ContentStore, Credentials, Digest, Identity, Limits, Mode, RegistryOptions, Repository,
-    Requirement, Selector, Source, Transport, Verification, Verified, VerifyError,
+    Requirement, Selector, Source, Subject, Transport, Verification, Verified, VerifyError,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -121,38 +121,30 @@ impl Supply {
         let kind = match (authority.key, authority.keyless) {
             (Some(KeyAuthority { data: Some(data), .. }), None) => AuthorityKind::Key { pem: data.into_bytes() },
             (Some(KeyAuthority { secret_ref: Some(reference), .. }), None) => {
-                AuthorityKind::Key { pem: self.secret_value(&reference).await? }
+                AuthorityKind::Key { pem: self.secret_value(&reference, "key").await? }
             }
             (None, Some(keyless)) => AuthorityKind::Keyless {
                 identities: keyless
                     .identities
                     .into_iter()
-                    .map(|identity| Identity {
-                        issuer: identity.issuer,
-                        subject_pattern: identity.subject_reg_exp.unwrap_or_else(|| literal(&identity.subject.unwrap_or_default())),
-                    })
-                    .collect(),
-                trust_root: self.secret_value(&keyless.trust_root_ref).await?,
+                    .map(identity)
+                    .collect::<Option<_>>()
+                    .ok_or_else(|| malformed(&authority.name))?,
+                trust_root: self.secret_value(&keyless.trust_root_ref, "trust root").await?,
+                ignore_transparency_log: false,
             },
-            _ => {
-                return Err(Setback {
-                    stage: Stage::Verified,
-                    reason: "InvalidAuthority",
-                    message: format!("authority {} must have either a key (data or secretRef) or keyless identities", authority.name),
-                    transient: false,
-                });
-            }
+            _ => return Err(malformed(&authority.name)),
         };
         Ok(banhbaoring_artifact::Authority { name: authority.name, kind })
     }
 
-    async fn secret_value(&self, reference: &SecretKeyReference) -> Result<Vec<u8>, Setback> {
+    async fn secret_value(&self, reference: &SecretKeyReference, what: &str) -> Result<Vec<u8>, Setback> {
         let place = format!("key {} of Secret {}/{}", reference.key, reference.namespace, reference.name);
         let secret = self.secret(&reference.namespace, &reference.name, Stage::Verified).await?;
         secret.data.and_then(|mut data| data.remove(&reference.key)).map(|value| value.0).ok_or_else(|| Setback {
             stage: Stage::Verified,
             reason: "KeyNotFound",
-            message: format!("an authority's key is expected under {place}, which has no such key; create it"),
+            message: format!("an authority's {what} is expected under {place}, which has no such key; create it"),
             transient: true,
         })
     }
@@ -209,9 +201,25 @@ async fn supplied(artifact: &Artifact<Verified>) -> Result<Supplied, Setback> {
     Ok(Supplied { digest: artifact.digest(), verified_by, warning, component })
 }
 
-/// An exact subject as the pattern that matches nothing else.
-fn literal(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_ascii_alphanumeric() { vec![c] } else { vec!['\\', c] }).collect()
+/// Of a certificate. None: the schema did not see it, or it is older than its rule.
+fn identity(identity: banhbaoring_api::plugin::Identity) -> Option<Identity> {
+    let subject = match (identity.subject, identity.subject_reg_exp) {
+        (Some(subject), None) => Subject::Exact(subject),
+        (None, Some(pattern)) => Subject::Pattern(pattern),
+        _ => return None,
+    };
+    Some(Identity { issuer: identity.issuer, subject })
+}
+
+fn malformed(authority: &str) -> Setback {
+    Setback {
+        stage: Stage::Verified,
+        reason: "InvalidAuthority",
+        message: format!(
+            "authority {authority} must have either a key (data or secretRef) or keyless identities, each with a subject or a subjectRegExp"
+        ),
+        transient: false,
+    }
 }
 
 fn setback(stage: Stage, error: impl Into<banhbaoring_artifact::Error>) -> Setback {

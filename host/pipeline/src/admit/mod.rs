@@ -11,6 +11,7 @@ mod asker;
 mod claims;
 mod generated;
 mod http;
+mod images;
 mod naming;
 mod needs;
 mod objects;
@@ -40,7 +41,8 @@ use claims::{Claims, Written};
 use naming::SpecNames;
 use refusal::Findings;
 
-pub(crate) use needs::{is_prefix as is_reference_prefix, reads_secret};
+pub(crate) use images::is_prefix as is_reference_prefix;
+pub(crate) use needs::reads_secret;
 pub(crate) use rbac::within as rule_is_granted;
 pub use refusal::Reason;
 pub(crate) use refusal::{flow, shown};

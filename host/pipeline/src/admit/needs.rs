@@ -12,7 +12,7 @@ use super::asker::Asker;
 use super::refusal::{Findings, Reason, flow, shown};
 use super::resources::{Access, relation_name};
 use super::syntax::{is_camel_case, is_label, is_pointer, is_subdomain};
-use super::{NeedScope, PermittedNeed, PermittedRequest, Whose, http};
+use super::{NeedScope, PermittedNeed, PermittedRequest, Whose, http, images};
 use crate::contract::{Json, Need, NeedMode, ObjectReference};
 use crate::kinds::KindInfo;
 use crate::runs;
@@ -79,7 +79,7 @@ fn scope(asker: &Asker<'_>, findings: &mut Findings, need: &Need) -> Option<Need
         }
         need::Image::KIND => {
             let spec = parsed::<need::Image>(findings, need)?;
-            image(asker, findings, need, &spec);
+            images::check(asker, findings, need, &spec);
             Some(NeedScope::Image(Box::new(spec)))
         }
         need::Git::KIND => {
@@ -272,36 +272,6 @@ fn secret_fields(findings: &mut Findings, reference: &ObjectReference, need: &Ne
     }
 }
 
-fn image(asker: &Asker<'_>, findings: &mut Findings, need: &Need, spec: &need::Image) {
-    let granted = &asker.plugin.grants.images;
-    let reference = spec.reference.as_str();
-    let well_formed = (1..=512).contains(&reference.len())
-        && reference.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':' | b'@'))
-        && !reference.contains("..");
-    if !well_formed || !granted.iter().any(|prefix| is_prefix(prefix, reference)) {
-        findings.add(
-            Reason::RegistryNotGranted,
-            None,
-            format!(
-                "the need {} asks a registry for {}; granted images: {}; add to the Plugin's grants: images: {}",
-                shown(&need.id),
-                shown(reference),
-                flow(granted),
-                flow(&[reference.split(['@', ':']).next().unwrap_or_default()])
-            ),
-        );
-    }
-    for name in &spec.pull_secrets {
-        asker.secret(findings, None, asker.namespace(), name, &format!("the need {}: pullSecrets", shown(&need.id)));
-    }
-}
-
-/// A prefix ends where a part of the reference ends: `registry.example.com` is none of `registry.example.com.evil.test/x`.
-pub(crate) fn is_prefix(prefix: &str, reference: &str) -> bool {
-    !prefix.is_empty()
-        && reference.strip_prefix(prefix).is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with(['/', ':', '@']))
-}
-
 fn git(asker: &Asker<'_>, findings: &mut Findings, need: &Need, spec: &need::Git) {
     let granted = &asker.plugin.grants.git;
     let host = git_host(&spec.url);
@@ -360,15 +330,6 @@ pub(crate) fn reads_secret(api_version: &str, kind: &str, pointers: &[String]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_registry_is_not_granted_by_one_that_begins_alike() {
-        assert!(
-            is_prefix("registry.example.com", "registry.example.com/a:1")
-                && is_prefix("registry.example.com/a/", "registry.example.com/a/b")
-        );
-        assert!(!is_prefix("registry.example.com", "registry.example.com.evil.test/a") && !is_prefix("", "anything"));
-    }
 
     #[test]
     fn a_git_host_cannot_be_dressed_up() {

@@ -4,9 +4,9 @@ use std::{path::PathBuf, process::Stdio};
 
 use tokio::process::Command;
 
-use crate::{Error, Result, scratch::Scratch, tools};
+use crate::{Error, Result, scratch::Scratch, sigstore::Sigstore, tools};
 
-use super::{attest, environment, sign_bundle, sign_legacy, signing_config, verify};
+use super::{TRUSTED_ROOT, attest, environment, sign_bundle, sign_keyless, sign_legacy, signing_config, verify};
 
 const PASSWORD: &str = "only for this test";
 const PRIVATE: &str = "cosign.key";
@@ -48,8 +48,7 @@ impl Cosign {
     /// # Errors
     /// [`Error::Machine`] when it cannot be read.
     pub fn public_key(&self) -> Result<String> {
-        let path = self.home.path().join(PUBLIC);
-        std::fs::read_to_string(&path).map_err(Error::machine(format!("read {}", path.display())))
+        self.read(PUBLIC)
     }
 
     /// Signs as version 3 does by default: a bundle among the referrers. Version 3 only.
@@ -77,6 +76,36 @@ impl Cosign {
         self.run(&signing_config()).await?;
         self.home.write(PREDICATE, r#"{"checked": true}"#)?;
         self.run(&attest(PRIVATE, PREDICATE, reference)).await
+    }
+
+    /// Signs keyless, as somebody with this address whom the issuer of that Sigstore knows. Version 3 only.
+    ///
+    /// # Errors
+    /// [`Error::Command`] with what it said.
+    pub async fn sign_keyless(&self, sigstore: &Sigstore, email: &str, reference: &str) -> Result<()> {
+        self.prepare_keyless(sigstore).await?;
+        self.run(&sign_keyless(&sigstore.identity_token(email)?, reference)).await
+    }
+
+    /// The `trusted_root.json` of that Sigstore. Version 3 only.
+    ///
+    /// # Errors
+    /// [`Error::Command`] with what it said.
+    pub async fn trusted_root(&self, sigstore: &Sigstore) -> Result<String> {
+        self.prepare_keyless(sigstore).await?;
+        self.read(TRUSTED_ROOT)
+    }
+
+    async fn prepare_keyless(&self, sigstore: &Sigstore) -> Result<()> {
+        for step in sigstore.preparation() {
+            self.run(&step.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, name: &str) -> Result<String> {
+        let path = self.home.path().join(name);
+        std::fs::read_to_string(&path).map_err(Error::machine(format!("read {}", path.display())))
     }
 
     /// Verifies with its own key.

@@ -145,6 +145,25 @@ pub const GO_MODULES: &[GoModule] = &[
         packages: &[],
         usual_seconds: 300,
     },
+    // Pinned to what cosign 3 is compiled from, and after it: little more than linking is left.
+    GoModule {
+        folder: "timestamp-authority",
+        about: "the timestamp authority of Sigstore",
+        binaries: &[binary("timestamp-server", ".")],
+        ldflags: "-s -w",
+        environment: &[],
+        packages: &[],
+        usual_seconds: 30,
+    },
+    GoModule {
+        folder: "fulcio",
+        about: "Fulcio 1.8.7, the certificate authority of Sigstore",
+        binaries: &[binary("fulcio", "github.com/sigstore/fulcio")],
+        ldflags: "-s -w",
+        environment: &[],
+        packages: &[],
+        usual_seconds: 30,
+    },
     GoModule {
         folder: "cosign2",
         about: "cosign 2.6.5",

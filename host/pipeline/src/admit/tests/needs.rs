@@ -212,6 +212,29 @@ fn registries_and_git_hosts_are_granted_by_name() {
 }
 
 #[test]
+fn a_trusted_root_is_read_under_the_grants_of_its_secret_or_config_map() {
+    let rooted_in = |root: Json, grants: Json| {
+        let mut granted = json!({"images": ["quay.io/a"]});
+        granted.as_object_mut().unwrap().extend(grants.as_object().unwrap().clone());
+        let keyless = json!({"issuer": "https://issuer.example", "subject": "ci@acme.example", "trustedRoot": root});
+        let image = need("image", json!({"reference": "quay.io/a/b:1", "verify": {"keyless": keyless}}));
+        refusal_under(grants_with(granted), image).map(|refusal| refusal.reason)
+    };
+    let maps =
+        |relation: &str| json!({"resources": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "relation": relation}]});
+    let map = |name: &str| json!({"configMap": {"configMap": name, "key": "trusted_root.json"}});
+    assert_eq!(rooted_in(map("edge"), json!({})).as_deref(), Some("ResourceNotGranted"));
+    assert_eq!(rooted_in(map("edge"), maps("owned")).as_deref(), Some("ResourceNotGranted"));
+    assert_eq!(rooted_in(map("edge"), maps("referenced")), None, "the spec names it");
+    assert_eq!(rooted_in(map("strange"), maps("referenced")).as_deref(), Some("ResourceNotGranted"));
+    assert_eq!(rooted_in(map("strange"), maps("any")), None);
+    assert_eq!(rooted_in(map("../edge"), maps("any")).as_deref(), Some("NeedInvalid"));
+    let secret = json!({"secret": {"secret": "sigstore", "key": "trusted_root.json"}});
+    assert_eq!(rooted_in(secret.clone(), maps("any")).as_deref(), Some("SecretNotGranted"));
+    assert_eq!(rooted_in(secret, json!({"pods": {"secretRefs": ["sigstore"]}})), None);
+}
+
+#[test]
 fn actions_keep_to_the_grants_of_what_they_touch() {
     let target = |kind: &str, api_version: &str| json!({"apiVersion": api_version, "kind": kind, "name": "edge"});
     refused(action("delete", json!({"target": target("Service", "v1"), "uid": "u"})), Reason::ResourceNotGranted, "services");
