@@ -19,7 +19,7 @@ pub mod tls;
 pub mod unseal;
 
 pub use cluster::{OpenBaoCluster, OpenBaoClusterSpec, PluginPin};
-pub use image_verification::{ImageStatus, ImageVerificationPolicy, ImageVerificationSpec};
+pub use image_verification::{ImageStatus, ImageVerificationPolicy, ImageVerificationSpec, KeylessSpec, TrustedRootKey};
 pub use initialization::{InitializationMode, InitializationOperation, InitializationRequest, InitializationSpec};
 pub use network::{NetworkPolicySpec, PublicServiceSpec, ServiceType};
 pub use pod::{PodSpec, ServiceAccountSpec};

@@ -82,6 +82,9 @@ async fn defaults_are_filled_in() {
 async fn what_cannot_work_is_refused_with_its_reason() {
     let kubectl = served("refused").await;
     for (spec, reason) in [
+        ("imageVerification: {policy: Block}", "exactly one of publicKey and keyless"),
+        ("imageVerification: {publicKey: cosign.pub}", "publicKey"),
+        ("imageVerification: {keyless: {issuer: a, subject: b}}", "trustedRoot"),
         ("replicas: 0", "replicas must be 1, 3, 5 or 7"),
         ("replicas: 2", "replicas must be 1, 3, 5 or 7"),
         ("replicas: 4", "replicas must be 1, 3, 5 or 7"),

@@ -16,8 +16,11 @@
 use banhbaoring_openbao_api::{ImageStatus, ImageVerificationPolicy, ImageVerificationSpec};
 use banhbaoring_sdk::Need;
 use banhbaoring_sdk::answer::Answer;
-use banhbaoring_sdk::contract::need::{self, ImageVerification, ImageView};
+use banhbaoring_sdk::contract::http::TrustRoot;
+use banhbaoring_sdk::contract::need::{self, ImageVerification, ImageView, KeylessIdentity};
+use banhbaoring_sdk::contract::reference::ConfigMapKeyRef;
 use banhbaoring_sdk::wit::OutcomeError;
+use serde_json::json;
 
 use crate::digest;
 
@@ -73,11 +76,19 @@ impl Question {
         insecure: bool,
         told: Option<ImageStatus>,
     ) -> Self {
-        let public_key = spec.public_key.trim().to_owned();
-        let requirement = digest::hex(&public_key);
+        let public_key = spec.public_key.as_ref().map(|key| key.trim().to_owned());
+        let keyless = spec.keyless.as_ref().map(|keyless| KeylessIdentity {
+            issuer: keyless.issuer.clone(),
+            subject: keyless.subject.clone(),
+            trusted_root: Some(TrustRoot::ConfigMap(ConfigMapKeyRef {
+                config_map: keyless.trusted_root.config_map_name.clone(),
+                key: keyless.trusted_root.key.clone(),
+            })),
+        });
+        let verify = ImageVerification { public_key, keyless, ignore_transparency_log: false };
+        let requirement = digest::hex(&banhbaoring_sdk::json::canonical(&json!(verify)));
         let pinned = told.filter(|told| told.reference == reference && told.requirement == requirement);
         let asked = pinned.as_ref().map_or_else(|| reference.to_owned(), pin);
-        let verify = ImageVerification { public_key: Some(public_key), keyless: None, ignore_transparency_log: false };
         let id = format!("image-{}", &digest::hex(&format!("{requirement} {asked}"))[..16]);
         let need = need::Image { reference: asked, verify: Some(verify), pull_secrets, insecure };
         Self { id, need, reference: reference.to_owned(), requirement, pinned }
@@ -162,12 +173,13 @@ fn worded(error: &OutcomeError) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use banhbaoring_openbao_api::{KeylessSpec, TrustedRootKey};
 
     const TAG: &str = "quay.io/openbao/openbao:2.4.0";
     const KEY: &str = "-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----\n";
 
     fn spec(key: &str) -> ImageVerificationSpec {
-        ImageVerificationSpec { enabled: true, policy: ImageVerificationPolicy::Block, public_key: key.to_owned() }
+        ImageVerificationSpec { enabled: true, policy: ImageVerificationPolicy::Block, public_key: Some(key.to_owned()), keyless: None }
     }
 
     fn question(key: &str, reference: &str, told: Option<&ImageStatus>) -> Question {
@@ -239,6 +251,21 @@ mod tests {
             assert_eq!(question.decide(ImageVerificationPolicy::Block, Answer::Pending, running).name, None);
             assert_eq!(question.decide(ImageVerificationPolicy::Block, error("untrusted"), running).name, None);
         }
+    }
+
+    #[test]
+    fn an_identity_is_asked_about_with_the_root_that_its_spec_names() {
+        let keyless = |subject: &str| {
+            let trusted_root = TrustedRootKey { config_map_name: "sigstore".to_owned(), key: "trusted_root.json".to_owned() };
+            let keyless = KeylessSpec { issuer: "https://issuer".to_owned(), subject: subject.to_owned(), trusted_root };
+            let spec = ImageVerificationSpec { keyless: Some(keyless), public_key: None, ..spec(KEY) };
+            Question::new(&spec, TAG, Vec::new(), false, None)
+        };
+        let asked = json!(keyless("ci").need);
+        let root = json!({"configMap": {"configMap": "sigstore", "key": "trusted_root.json"}});
+        assert_eq!(asked["verify"]["keyless"], json!({"issuer": "https://issuer", "subject": "ci", "trustedRoot": root}));
+        assert!(asked["verify"].get("publicKey").is_none());
+        assert_ne!(keyless("ci").id, keyless("somebody").id);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub fn permissions() -> Value {
             owned("networking.k8s.io", &["networkpolicies"]),
             owned("policy", &["poddisruptionbudgets"]),
             owned("rbac.authorization.k8s.io", &["rolebindings", "roles"]),
+            // Whose keyless signatures count.
+            {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "relation": "referenced", "namespaces": ["owner"]},
             // The hash of a certificate that the owner names rolls the pods; only the host sees the value.
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "relation": "referenced", "namespaces": ["owner"]},
             // How a node is, by its labels and its readiness. What a StatefulSet of the owner's made counts as the owner's.

@@ -18,7 +18,7 @@ use crate::cluster::{CLUSTER_LABEL, Cluster};
 use crate::component::OpenBao;
 use crate::expansion;
 
-pub use node::{Node, Pod, Presence, Trouble};
+pub use node::{CUT_SHORT, Node, Pod, Presence, Trouble};
 pub use questions::{Attention, needs};
 pub use raft::{Leads, Peer, Raft};
 
@@ -213,6 +213,12 @@ impl Live {
     /// The store was initialised, and all nodes that tell say that it is not: their volumes are not those of before.
     pub fn has_lost_data(&self) -> bool {
         self.told_initialized && self.initialized() == Some(false)
+    }
+
+    /// The first node was ended while it initialised the store, before there was one.
+    pub fn is_cut_short(&self) -> bool {
+        let first = self.nodes.first().and_then(|node| node.pod.there());
+        !self.was_initialized() && first.is_some_and(|pod| pod.is_cut_short && !pod.ready)
     }
 
     /// A node that told is sealed.

@@ -21,6 +21,9 @@ const REVISION: &str = "/metadata/labels/controller-revision-hash";
 const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 /// Longest text of somebody else in a message, in characters.
 const SHOWN: usize = 200;
+/// What bao 2.4.0 ends with, each time it is started, when it was killed between the beginning of its first initialisation and the moment when the barrier
+/// was there: Raft has state, and nothing that could be unsealed.
+pub const CUT_SHORT: [&str; 2] = ["cluster already has state", "none were found: is the server initialized?"];
 
 /// Whether there is something, as far as it was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,6 +96,8 @@ pub struct Pod {
     pub version: Option<String>,
     /// What keeps it from being ready.
     pub trouble: Option<Trouble>,
+    /// It was ended while it initialised the store for the first time, and cannot go on from there.
+    pub is_cut_short: bool,
 }
 
 /// What keeps a pod from being ready.
@@ -151,7 +156,8 @@ impl Pod {
         let flag = |pointer: &str| text(pointer).and_then(|text| text.parse().ok());
         let conditions = list(field("/status/conditions"));
         let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-        let trouble = (!ready).then(|| trouble(conditions, list(field("/status/containerStatuses")))).flatten();
+        let containers = list(field("/status/containerStatuses"));
+        let trouble = (!ready).then(|| trouble(conditions, containers)).flatten();
         Self {
             uid: view.uid.clone(),
             revision: text(REVISION).map(ToOwned::to_owned),
@@ -162,6 +168,7 @@ impl Pod {
             sealed: flag(SEALED),
             version: text(VERSION).map(ToOwned::to_owned),
             trouble,
+            is_cut_short: last_written(containers).is_some_and(|written| CUT_SHORT.iter().any(|words| written.contains(words))),
         }
     }
 }
@@ -178,7 +185,8 @@ fn trouble(conditions: &[Value], containers: &[Value]) -> Option<Trouble> {
         let count = containers.iter().filter_map(|container| container["restartCount"].as_i64()).max().filter(|count| *count > 0)?;
         let ended = containers.iter().find_map(|container| container.pointer("/lastState/terminated/exitCode"));
         let code = ended.map(|code| format!(", last with exit code {code}")).unwrap_or_default();
-        Some(Trouble { is_lasting: true, message: format!("its container ended {count} times{code}") })
+        let last_words = last_words(containers).map(|words| format!(": {words}")).unwrap_or_default();
+        Some(Trouble { is_lasting: true, message: format!("its container ended {count} times{code}{last_words}") })
     };
     let unscheduled = || {
         let found = conditions.iter().find(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False")?;
@@ -190,6 +198,21 @@ fn trouble(conditions: &[Value], containers: &[Value]) -> Option<Trouble> {
         Some(Trouble { is_lasting: false, message: format!("its pod is not ready since {since}") })
     };
     waiting.or_else(restarted).or_else(unscheduled).or_else(unready)
+}
+
+/// The end of what the container that ended wrote, as the kubelet keeps it: at most 2 KiB.
+fn last_written(containers: &[Value]) -> Option<&str> {
+    containers.iter().find_map(|container| {
+        let ended = ["/lastState/terminated/message", "/state/terminated/message"];
+        ended.iter().find_map(|pointer| container.pointer(pointer)?.as_str())
+    })
+}
+
+/// Of that, the last line that speaks of an error; others may follow it.
+fn last_words(containers: &[Value]) -> Option<String> {
+    let lines = || last_written(containers).into_iter().flat_map(str::lines).rev().map(str::trim).filter(|line| !line.is_empty());
+    let error = lines().find(|line| line.to_ascii_lowercase().contains("error"));
+    Some(error.or_else(|| lines().next())?.chars().take(SHOWN).collect())
 }
 
 fn said(reason: &str, message: &Value) -> String {
@@ -219,7 +242,9 @@ mod tests {
         let pulling = json!([{"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}}}]);
         assert_eq!(told(unready.clone(), pulling), Some((true, "ImagePullBackOff: no such tag".to_owned())));
         let again = json!([{"restartCount": 2, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}]);
-        assert_eq!(told(unready, again), Some((true, "its container ended 2 times, last with exit code 1".to_owned())));
+        assert_eq!(told(unready.clone(), again), Some((true, "its container ended 2 times, last with exit code 1".to_owned())));
+        let told_why = json!([{"restartCount": 1, "lastState": {"terminated": {"exitCode": 1, "message": "one\nError: two\nthree\n"}}}]);
+        assert_eq!(told(unready, told_why), Some((true, "its container ended 1 times, last with exit code 1: Error: two".to_owned())));
         let nowhere = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]);
         assert_eq!(told(nowhere, json!(null)), Some((true, "Unschedulable: 0/3 nodes".to_owned())));
         assert_eq!(told(json!("odd"), json!([1, null])), None);

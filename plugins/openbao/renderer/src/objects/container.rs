@@ -51,6 +51,8 @@ pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
             run_as_non_root: Some(true),
             ..SecurityContext::default()
         }),
+        // Why a node ended is then known from its pod, without a right to read logs.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     })
 }

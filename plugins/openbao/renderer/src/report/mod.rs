@@ -31,6 +31,8 @@ pub const INITIALIZED: &str = "Initialized";
 /// No node is sealed.
 pub const UNSEALED: &str = "Unsealed";
 
+/// Reason where the first initialisation was cut short before there was a store.
+const CUT_SHORT: &str = "InitializationInterrupted";
 /// Reason where an initialised store is gone.
 const DATA_LOST: &str = "DataLost";
 
@@ -158,6 +160,7 @@ fn state(cluster: &Cluster, live: &Live, operation: &Operation) -> (State, Strin
     let summary = told::summary(cluster, live, operation);
     match child.readiness {
         _ if live.has_lost_data() => told(State::Failed, DATA_LOST, data_lost(cluster)),
+        _ if live.is_cut_short() => told(State::Failed, CUT_SHORT, cut_short(cluster)),
         ReadinessState::Failed => {
             told(State::Failed, if child.reason.is_empty() { "NodesFailed" } else { &child.reason }, child.message.clone())
         }
@@ -194,6 +197,16 @@ fn waits_for(cluster: &Cluster) -> String {
     }
 }
 
+fn cut_short(cluster: &Cluster) -> String {
+    let claims = cluster.claims(0).join(" ");
+    format!(
+        "{pod} was ended while it initialised the store for the first time, and OpenBao cannot go on from there. Nobody ever got in, so there is nothing to lose: \
+         kubectl -n {namespace} delete pvc {claims} --wait=false && kubectl -n {namespace} delete pod {pod}, and it begins again; see docs/runbooks/init-answer-lost.md",
+        pod = cluster.pod(0),
+        namespace = cluster.namespace,
+    )
+}
+
 fn data_lost(cluster: &Cluster) -> String {
     format!(
         "the store was initialised before, and now no node knows of it: the volumes data-{0}-… are not those of before. Nothing is initialised \
@@ -216,6 +229,7 @@ fn conditions(response: Response, cluster: &Cluster, live: &Live, provider: &str
     let (status, reason, message) = tls(cluster, live);
     let response = response.condition(TLS_READY, status, reason, message);
     let response = match live.initialized() {
+        _ if live.is_cut_short() => response.condition(INITIALIZED, false, CUT_SHORT, cut_short(cluster)),
         None if live.was_initialized() => response.condition(INITIALIZED, true, "Initialized", "a node told so before"),
         None => response.condition(INITIALIZED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
         _ if live.has_lost_data() => response.condition(INITIALIZED, false, DATA_LOST, data_lost(cluster)),
