@@ -7,7 +7,9 @@
 
 pub mod cluster;
 pub mod initialization;
+pub mod monitoring;
 pub mod network;
+pub mod plugin_catalog;
 pub mod pod;
 pub mod provider;
 pub mod schema;
@@ -19,11 +21,13 @@ pub mod unseal;
 
 pub use cluster::{OpenBaoCluster, OpenBaoClusterSpec, PluginPin};
 pub use initialization::{InitializationMode, InitializationOperation, InitializationRequest, InitializationSpec};
+pub use monitoring::ServiceMonitorSpec;
 pub use network::{NetworkPolicySpec, PublicServiceSpec, ServiceType};
+pub use plugin_catalog::{CatalogPlugin, CatalogPluginType};
 pub use pod::{PodSpec, ServiceAccountSpec};
 pub use provider::ProviderFields;
 pub use server::{AuditDevice, ListenerSpec, LogFormat, LogLevel, RaftSpec, TelemetrySpec, TlsVersion};
-pub use status::{NodeStatus, OpenBaoClusterStatus, OperationKind, OperationStatus};
+pub use status::{NodeStatus, OpenBaoClusterStatus, OperationKind, OperationStatus, PluginState, PluginStatus};
 pub use storage::{DeletionPolicy, StorageSpec};
 pub use tls::{AcmeSpec, CertificateSpec, IssuerRef, TlsMode, TlsSpec};
 pub use unseal::{SecretKey, SecretName, UnsealSpec};

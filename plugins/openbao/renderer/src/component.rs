@@ -10,7 +10,7 @@ use crate::live::{self, Live};
 use crate::operation::{self, Fate};
 use crate::plugin_config::PluginConfig;
 use crate::version::ServerVersion;
-use crate::{access, check, config, initialization, objects, report, secrets};
+use crate::{access, check, config, initialization, objects, plugin_catalog, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -75,6 +75,7 @@ impl Component for OpenBao {
             config: &plugin_config,
         };
         check::check(&cluster)?;
+        plugin_catalog::check(&cluster)?;
         let by_itself = initialization::is_by_itself(&cluster)?;
         let live = Live::read(cx, &cluster)?;
         let config = config::render(&cluster)?;
@@ -94,6 +95,7 @@ impl Component for OpenBao {
         let response = live::needs(&cluster, &live, &operation.attention).into_iter().fold(response, Response::need);
         let response = operation.actions.iter().cloned().fold(response, Response::action);
         let response = if operation.attention.is_quick { response.requeue_after(operation.attention.seconds()) } else { response };
+        let response = plugin_catalog::look(cx, &cluster, &live, &operation)?.tell(response, &cluster);
         let provider = cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider);
         Ok(report::tell(response, &cluster, &live, &operation, provider))
     }

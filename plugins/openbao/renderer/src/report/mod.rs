@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 
 use banhbaoring_openbao_api::TlsMode;
 use banhbaoring_sdk::wit::{ReadinessState, SealCredentials, State};
-use banhbaoring_sdk::{ConditionStatus, Response};
+use banhbaoring_sdk::{ConditionStatus, PlatformExt, Response};
 use serde_json::json;
 
 use crate::cluster::{API_PORT, Cluster};
 use crate::initialization::is_by_itself;
 use crate::live::Live;
+use crate::objects::SERVICE_MONITOR_API;
 use crate::operation::Operation;
+use crate::plugin_catalog::PLUGINS_REGISTERED;
 use crate::told;
 
 /// The certificates are there.
@@ -27,11 +29,14 @@ pub const INITIALIZED: &str = "Initialized";
 /// No node is sealed.
 pub const UNSEALED: &str = "Unsealed";
 
+/// Prometheus is told where to find the nodes. Told only where the spec asks for it.
+pub const MONITORING_READY: &str = "MonitoringReady";
+
 /// Reason where an initialised store is gone.
 const DATA_LOST: &str = "DataLost";
 
 /// All condition types, as they are declared.
-pub const CONDITION_TYPES: [&str; 9] = [
+pub const CONDITION_TYPES: [&str; 11] = [
     TLS_READY,
     UNSEAL_CONFIGURED,
     STORAGE_SIZED,
@@ -41,6 +46,8 @@ pub const CONDITION_TYPES: [&str; 9] = [
     nodes::OPERATOR_ACCESS,
     told::UPGRADING,
     told::SCALING,
+    PLUGINS_REGISTERED,
+    MONITORING_READY,
 ];
 
 /// How many warnings of a provider become events, and their longest message in bytes.
@@ -54,6 +61,7 @@ pub fn tell(response: Response, cluster: &Cluster, live: &Live, operation: &Oper
     let response = conditions(response, cluster, live, provider);
     let response = nodes::conditions(response, cluster, live, operation);
     let response = told::conditions(response, cluster, live, operation);
+    let response = monitoring(response, cluster);
     let response = cluster.seal.warnings.iter().take(MAX_WARNINGS).fold(response, |response, warning| {
         let message: String = warning.chars().take(MAX_WARNING / 4).collect();
         // A key of bounded length that changes with the text, so that a new warning is told and an old one is not told again.
@@ -206,6 +214,25 @@ fn storage(response: Response, cluster: &Cluster, live: &Live) -> Response {
         }
     }
     response.condition(STORAGE_SIZED, true, "AsAsked", "")
+}
+
+fn monitoring(response: Response, cluster: &Cluster) -> Response {
+    let telemetry = cluster.spec.telemetry.as_ref();
+    if !telemetry.and_then(|telemetry| telemetry.service_monitor.as_ref()).is_some_and(|monitor| monitor.enabled) {
+        return response;
+    }
+    if cluster.platform.serves(SERVICE_MONITOR_API) {
+        return response.condition(MONITORING_READY, true, "Applied", format!("ServiceMonitor {}", cluster.name));
+    }
+    response.condition(
+        MONITORING_READY,
+        false,
+        "ApiNotServed",
+        format!(
+            "spec.telemetry.serviceMonitor needs the API {SERVICE_MONITOR_API}, which this cluster does not serve: install prometheus-operator, or set \
+             spec.telemetry.serviceMonitor.enabled to false"
+        ),
+    )
 }
 
 fn endpoints(cluster: &Cluster) -> BTreeMap<&'static str, String> {
