@@ -219,7 +219,7 @@ impl Look<'_> {
             }),
             // What is known is newer than what was done: somebody changed it since. The action is let go, so that it can be asked for again.
             Outcome::Done(answer) if (200..300).contains(&answer.status) => pending("the store was told, and says otherwise again"),
-            Outcome::Done(answer) if answer.status == 403 => Standing { action: told(pending("")).action, ..self.lacks_policy() },
+            Outcome::Done(answer) if answer.status == 403 => self.lacks_policy(),
             // It may work out at the next look.
             Outcome::Done(answer) if NOT_NOW.contains(&answer.status) => pending(&refused(&answer)),
             // Not again for the same entry and the same leader: a refusal does not pass by itself.
