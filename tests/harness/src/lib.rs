@@ -30,6 +30,8 @@ pub mod bao;
 #[cfg(feature = "servers")]
 pub mod control_plane;
 #[cfg(feature = "servers")]
+pub mod dashboard;
+#[cfg(feature = "servers")]
 mod error;
 #[cfg(feature = "servers")]
 pub mod http;
