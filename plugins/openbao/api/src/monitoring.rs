@@ -27,8 +27,8 @@ pub struct ServiceMonitorSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::labels")]
     pub labels: BTreeMap<String, String>,
-    /// A token of OpenBao whose policy may read `sys/metrics`. With it the node that leads is scraped, since the others hand requests on to it; without a
-    /// token (`unauthenticatedMetricsAccess`) each node is.
+    /// A token of OpenBao whose policy may read `sys/metrics`. With it the node that leads is scraped, since the others send whoever has a token there;
+    /// without one (`unauthenticatedMetricsAccess`) each node is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKey>,
 }

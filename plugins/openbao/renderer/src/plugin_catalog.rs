@@ -30,6 +30,11 @@ use crate::rollout::Rollout;
 /// The catalogue has every plugin as the spec says. Told only where the spec names one.
 pub const PLUGINS_REGISTERED: &str = "PluginsRegistered";
 
+/// What is told while a request is under way: it must not be taken back before its outcome is known.
+const TELLING: &str = "the store is told";
+/// What is told once it was done. The host may have an answer from before, so what was done is remembered here until there is a newer one.
+const TOLD: &str = "the store was told, and is asked again";
+const ANSWERED: &str = "the store answered";
 /// Statuses that may be otherwise at the next look.
 const NOT_NOW: [u16; 7] = [429, 472, 473, 500, 502, 503, 504];
 /// Longest text of the store in a message, in characters.
@@ -179,7 +184,11 @@ impl Look<'_> {
         }
         let was_registered = self.before.is_some_and(|before| before.state == PluginState::Registered);
         let is_done = matches!(&outcome, Outcome::Done(answer) if (200..300).contains(&answer.status));
+        let was_told = is_done || self.before.is_some_and(|before| before.message == TOLD);
+        let is_unknown = !matches!(answer, Answer::Known(_));
         match answer {
+            _ if is_unknown && was_told => pending(TOLD),
+            _ if is_unknown && self.before.is_some_and(|before| before.message == TELLING) => self.telling(pending(TELLING)),
             Answer::Unasked | Answer::Pending => self.as_before("asking the store"),
             Answer::Error(error) if error.class == "unavailable" => {
                 self.as_before(&format!("the store cannot be asked: {}", error.message))
@@ -187,12 +196,12 @@ impl Look<'_> {
             Answer::Error(error) => {
                 failed(Stop::AccessRefused, format!("the store does not let the operator in: {}: {}", error.class, error.message))
             }
-            Answer::Known(HttpAnswer { status: 200, exposed }) if is_as_asked(self.plugin, &exposed) && (was_registered || is_done) => {
+            Answer::Known(HttpAnswer { status: 200, exposed }) if is_as_asked(self.plugin, &exposed) && (was_registered || was_told) => {
                 Standing { state: PluginState::Registered, message: String::new(), stop: None, action: None }
             }
             Answer::Known(HttpAnswer { status: 200 | 404, .. }) => self.register(outcome),
             Answer::Known(HttpAnswer { status: 403, .. }) => self.lacks_policy(),
-            Answer::Known(HttpAnswer { status, .. }) => self.as_before(&format!("the store answered {status}")),
+            Answer::Known(HttpAnswer { status, .. }) => self.as_before(&format!("{ANSWERED} {status}")),
         }
     }
 
@@ -209,25 +218,32 @@ impl Look<'_> {
         if self.operation.rollout != Rollout::UpToDate {
             return pending("every node has to have the binary first");
         }
-        let Some(id) = &self.action else { return pending("no node leads") };
-        let told = |standing: Standing| Standing { action: Some(access::register_plugin(self.cluster, id, self.plugin)), ..standing };
+        if self.action.is_none() {
+            return pending("no node leads");
+        }
         match outcome {
             // A second attempt is no news.
-            Outcome::NotRun => told(match self.before {
-                Some(before) if before.state == PluginState::Pending => pending(&before.message),
-                _ => pending("the store is told"),
+            Outcome::NotRun => self.telling(match self.before {
+                Some(before) if before.message.starts_with(ANSWERED) && before.state == PluginState::Pending => pending(&before.message),
+                _ => pending(TELLING),
             }),
-            // What is known is newer than what was done: somebody changed it since. The action is let go, so that it can be asked for again.
-            Outcome::Done(answer) if (200..300).contains(&answer.status) => pending("the store was told, and says otherwise again"),
+            // Either that is an answer from before, or somebody changed it since: the action is let go, so that it can be asked for again.
+            Outcome::Done(answer) if (200..300).contains(&answer.status) => pending(TOLD),
             Outcome::Done(answer) if answer.status == 403 => self.lacks_policy(),
             // It may work out at the next look.
             Outcome::Done(answer) if NOT_NOW.contains(&answer.status) => pending(&refused(&answer)),
             // Not again for the same entry and the same leader: a refusal does not pass by itself.
-            Outcome::Done(answer) => told(failed(Stop::RegistrationRefused, refused(&answer))),
+            Outcome::Done(answer) => self.telling(failed(Stop::RegistrationRefused, refused(&answer))),
             // The host sends it again after a while.
-            Outcome::Error(error) => told(pending(&format!("{}: {}", error.class, error.message))),
+            Outcome::Error(error) => self.telling(pending(&format!("{}: {}", error.class, error.message))),
             Outcome::Unknown => pending("nobody knows whether the store was told; it is asked again"),
         }
+    }
+
+    /// The store is told, or was and the outcome is kept.
+    fn telling(&self, standing: Standing) -> Standing {
+        let action = self.action.as_ref().map(|id| access::register_plugin(self.cluster, id, self.plugin));
+        Standing { action, ..standing }
     }
 
     fn lacks_policy(&self) -> Standing {
@@ -257,7 +273,7 @@ fn failed(stop: Stop, message: String) -> Standing {
 fn refused(answer: &HttpAnswer) -> String {
     let refusal = answer.exposed.get(REFUSAL).and_then(Value::as_str).unwrap_or_default();
     let refusal: String = refusal.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
-    format!("the store answered {}: {refusal}", answer.status)
+    format!("{ANSWERED} {}: {refusal}", answer.status)
 }
 
 fn is_as_asked(plugin: &CatalogPlugin, exposed: &BTreeMap<String, Value>) -> bool {

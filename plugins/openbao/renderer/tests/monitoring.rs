@@ -9,7 +9,7 @@ use banhbaoring_testing::bao::Bao;
 use banhbaoring_testing::dashboard::{asked, exposed};
 use banhbaoring_testing::http::Http;
 use banhbaoring_testing::wait;
-use nodes::{PATIENCE, admin, authority, node};
+use nodes::{PATIENCE, admin, authority, node, until_voters};
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{config, object, objects, owner, render, request, seals};
@@ -125,4 +125,29 @@ async fn a_real_node_lets_a_token_with_the_documented_policy_scrape_and_nobody_w
     assert_eq!(status, 200);
     assert!(exposed(&page).contains("vault_core_unsealed"), "{page}");
     assert_eq!(scrape(&response, &bao, authority.certificate(), None).await.0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_has_nothing_of_its_own_to_tell_a_token_so_who_leads_is_asked() {
+    let response = monitored(&TOKEN.replace("replicas: 1", "replicas: 3"), true);
+    let authority = authority();
+    let nodes: Vec<_> = (0..2).map(|ordinal| node(&response, &authority, [2; 32], ordinal)).collect();
+    let leader = nodes[0].start(&nodes[0].address(), &[]).unwrap();
+    leader.until_answering(PATIENCE).await.unwrap();
+    let token = admin(&leader).await;
+    let standby = nodes[1].start(&nodes[0].address(), &[]).unwrap();
+    until_voters(&leader, &token, &["prod-0", "prod-1"]).await;
+    let active = |page: &str| page.lines().find(|line| line.starts_with("vault_core_active")).map(str::to_owned);
+    let of_leader = active(&scrape(&response, &leader, authority.certificate(), Some(&token)).await.1).unwrap();
+    // It answers with the address of the leader, to which a client follows; the header `Authorization` does not go to another address.
+    wait::until(PATIENCE, "an answer of the standby", async || {
+        let path = "/v1/sys/metrics?format=prometheus";
+        let answer = standby.send(Method::GET, path, Some(&token), None).await.map_err(|error| error.to_string())?;
+        let found = answer.body.as_str().and_then(active);
+        if found.as_ref() == Some(&of_leader) { Ok(()) } else { Err(format!("{} {found:?}", answer.status)) }
+    })
+    .await
+    .unwrap();
+    assert_eq!(scrape(&response, &standby, authority.certificate(), Some(&token)).await.0, 403);
+    assert!(of_leader.ends_with(" 1"), "{of_leader}");
 }

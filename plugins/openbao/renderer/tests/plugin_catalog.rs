@@ -220,3 +220,15 @@ fn two_versions_stand_side_by_side_and_the_order_of_the_list_means_nothing() {
     }
     assert!(world.told.is_empty() && world.restarts.is_empty() && world.is_settled(), "{}", world.describe());
 }
+
+#[test]
+fn a_store_that_answers_late_is_told_once() {
+    let mut world = given();
+    world.is_slow = true;
+    world.until("registered", |_, response| condition(response).1 == "AllRegistered");
+    assert_eq!(times(&world), 1, "neither while it is told nor on an answer from before: {:?}", world.told);
+    for _ in 0..6 {
+        assert_eq!(condition(&world.tick()).1, "AllRegistered");
+    }
+    assert_eq!(times(&world), 1);
+}

@@ -14,7 +14,8 @@ const PATH: &str = "/v1/sys/metrics";
 pub(super) fn monitor(cluster: &Cluster) -> Option<Value> {
     let telemetry = cluster.spec.telemetry.as_ref()?;
     let spec = telemetry.service_monitor.as_ref().filter(|spec| spec.enabled && cluster.platform.serves(API))?;
-    // A standby hands a request with a token on to the node that leads, so behind every address there would be the same numbers.
+    // Seen on a real bao 2.4.0: a standby answers whoever comes with a token with the address of the node that leads, and the header with the token does not go
+    // there. So that one is asked, and the others are only seen where nobody needs a token.
     let service = if telemetry.unauthenticated_metrics_access { cluster.name.to_owned() } else { cluster.active_service() };
     let mut endpoint = json!({
         "port": "https",

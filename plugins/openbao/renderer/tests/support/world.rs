@@ -81,6 +81,11 @@ pub struct World {
     pub refusal: Option<(u16, String)>,
     /// What the init container that looks at plugins says on a node whose template does not come up.
     pub unusable: Option<String>,
+    /// What the catalogue says comes a look late, as from a store that is slow, and so do outcomes of telling it.
+    pub is_slow: bool,
+    /// What was known of the catalogue before something was done.
+    stale: Option<BTreeMap<String, Value>>,
+    late: BTreeMap<String, ActionOutcome>,
     /// What comes of the next requests to the store instead of what they ask for.
     pub mishaps: Vec<ActionOutcome>,
     /// Answers tell of the tick before.
@@ -114,6 +119,9 @@ impl World {
             unnamed: BTreeSet::new(),
             refusal: None,
             unusable: None,
+            is_slow: false,
+            stale: None,
+            late: BTreeMap::new(),
             mishaps: Vec::new(),
             lags: false,
             before: None,
@@ -208,12 +216,23 @@ impl World {
         self.needs.clone_from(&response.needs);
         self.apply(&response);
         self.previous = Some(response.status.clone());
+        self.stale = None;
         let asked: BTreeSet<&str> = response.actions.iter().map(|action| action.id.as_str()).collect();
         self.results.retain(|id, _| asked.contains(id.as_str()));
+        // The host forgets what nobody asks for, once its outcome is there.
+        for (id, outcome) in std::mem::take(&mut self.late) {
+            // An answer from before: it was not there.
+            self.stale = Some(BTreeMap::new());
+            self.results.insert(id, outcome);
+        }
         for action in &response.actions {
             if !self.results.contains_key(&action.id) {
                 let outcome = self.act(action);
-                self.results.insert(action.id.clone(), outcome);
+                if self.is_slow {
+                    self.late.insert(action.id.clone(), outcome)
+                } else {
+                    self.results.insert(action.id.clone(), outcome)
+                };
             }
         }
         response
@@ -296,7 +315,12 @@ impl World {
                 if self.unnamed.contains(path) {
                     return ok(json!({"status": 403, "exposed": {}}));
                 }
-                match self.catalog.get(&format!("{path} {}", endpoint["query"]["version"].as_str().unwrap())) {
+                match self
+                    .stale
+                    .as_ref()
+                    .unwrap_or(&self.catalog)
+                    .get(&format!("{path} {}", endpoint["query"]["version"].as_str().unwrap()))
+                {
                     None => ok(json!({"status": 404, "exposed": {}})),
                     Some(entry) => {
                         let field = |name: &str| (format!("/data/{name}"), entry[name].clone());
