@@ -215,3 +215,30 @@ impl Collector for Forward {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use banhbaoring_pipeline::report::ComponentState;
+    use banhbaoring_testing::dashboard::{asked, exposed};
+
+    use super::Metrics;
+
+    #[test]
+    fn every_metric_of_the_dashboard_is_exposed() {
+        let metrics = Metrics::default();
+        metrics.reconciled("OpenBaoCluster", 0.1, true);
+        metrics.unchanged("OpenBaoCluster");
+        metrics.wrote("OpenBaoCluster", 1);
+        metrics.component("team", "prod", "OpenBaoCluster", "openbao", ComponentState::Ready);
+        metrics.activated("openbao", "0.1.0");
+        metrics.plugin_failed("openbao", "PullFailed");
+        metrics.leads(true);
+        let exposed = exposed(&metrics.encode().unwrap());
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/operator/dashboards/operator.json");
+        let dashboard = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let asked = asked(&dashboard, &[]);
+        assert!(asked.len() >= 8, "{asked:?}");
+        let absent: Vec<_> = asked.difference(&exposed).collect();
+        assert!(absent.is_empty(), "{absent:?} of the dashboard are not among {exposed:?}");
+    }
+}

@@ -29,6 +29,8 @@ pub mod tools;
 pub mod bao;
 #[cfg(feature = "servers")]
 pub mod control_plane;
+#[cfg(feature = "servers")]
+pub mod dashboard;
 #[cfg(feature = "processes")]
 mod error;
 #[cfg(feature = "processes")]

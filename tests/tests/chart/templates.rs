@@ -78,12 +78,37 @@ async fn what_depends_on_values_and_on_the_cluster_is_there_when_it_makes_sense(
         (json!({}), &[], "ServiceMonitor", 0),
         (json!({}), &monitored, "ServiceMonitor", 1),
         (json!({"serviceMonitor": {"enabled": false}}), &monitored, "ServiceMonitor", 0),
+        (json!({}), &[], "ConfigMap", 0),
+        (json!({"grafanaDashboard": {"enabled": true}}), &[], "ConfigMap", 1),
         (json!({"networkPolicy": {"enabled": false}}), &[], "NetworkPolicy", 0),
         (json!({}), &[], "NetworkPolicy", 1),
     ] {
         let rendered = render(&values, more).await.unwrap();
         assert_eq!(of_kind(&rendered, kind).len(), count, "{kind} with {values}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dashboards_are_where_grafana_looks_for_them_and_whole() {
+    let values = json!({"grafanaDashboard": {"enabled": true, "labels": {"team": "a"}, "annotations": {"grafana_folder": "OpenBao"}}});
+    let rendered = render(&values, &[]).await.unwrap();
+    let map = of_kind(&rendered, "ConfigMap")[0];
+    assert_eq!((&map["metadata"]["labels"]["grafana_dashboard"], &map["metadata"]["labels"]["team"]), (&json!("1"), &json!("a")));
+    assert_eq!(map["metadata"]["annotations"], json!({"grafana_folder": "OpenBao"}));
+    let data = map["data"].as_object().unwrap();
+    assert_eq!(data.keys().collect::<Vec<_>>(), ["openbao.json", "operator.json"]);
+    let mut uids = Vec::new();
+    for (name, text) in data {
+        let file = std::fs::read_to_string(banhbaoring_tests::helm::chart().join("dashboards").join(name)).unwrap();
+        assert_eq!(text.as_str().unwrap(), file, "{name} came through templating as it is");
+        let dashboard: Value = serde_json::from_str(&file).unwrap();
+        uids.push(dashboard["uid"].as_str().unwrap().to_owned());
+        for panel in dashboard["panels"].as_array().unwrap() {
+            assert!(!panel["title"].as_str().unwrap().is_empty() && !panel["targets"].as_array().unwrap().is_empty(), "{name}: {panel}");
+        }
+    }
+    uids.dedup();
+    assert_eq!(uids.len(), 2, "one does not replace the other");
 }
 
 #[tokio::test(flavor = "multi_thread")]

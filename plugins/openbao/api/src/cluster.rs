@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::image_verification::ImageVerificationSpec;
 use crate::initialization::InitializationSpec;
 use crate::network::{NetworkPolicySpec, PublicServiceSpec};
+use crate::plugin_catalog::CatalogPlugin;
 use crate::pod::{PodSpec, ServiceAccountSpec};
 use crate::server::{AuditDevice, ListenerSpec, LogFormat, LogLevel, RaftSpec, TelemetrySpec};
 use crate::status::OpenBaoClusterStatus;
@@ -151,6 +152,16 @@ pub struct OpenBaoClusterSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub audit: Vec<AuditDevice>,
+
+    /// Plugins of OpenBao in its catalogue: the operator brings their binaries to every node and registers them; enabling a mount is yours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(
+        merge_strategy = ListMerge::Map(vec!["type".into(), "name".into(), "version".into()]),
+        validation = Rule::new("self.all(plugin, has(plugin.image)) || self.all(plugin, !has(plugin.image))").message("either every plugin has an image that it is copied from, or none has, and all of them lie in OpenBao's own image in /bao/plugins: a volume there hides what the image has"),
+        validation = Rule::new("self.all(plugin, self.all(other, other.command != plugin.command || other.sha256.lowerAscii() == plugin.sha256.lowerAscii()))").message("two plugins of one command have one sha256, since they are one file: give another version a command of its own")
+    )]
+    pub plugin_catalog: Vec<CatalogPlugin>,
 
     /// The nodes' pods.
     #[serde(default, skip_serializing_if = "PodSpec::is_empty")]

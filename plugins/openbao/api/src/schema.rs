@@ -44,6 +44,11 @@ pub fn options(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "maxProperties": 32, "additionalProperties": {"type": "string", "maxLength": 4096}})
 }
 
+/// Variables of a process. What a name may be is not for a schema.
+pub fn environment(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "maxProperties": 32, "additionalProperties": {"type": "string", "maxLength": 4096}})
+}
+
 /// Takes the texts out of embedded Kubernetes types: they are documented by Kubernetes, and would be most of the CRD.
 pub fn without_descriptions(schema: &mut Schema) {
     let description = schema.get("description").cloned();

@@ -6,6 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::monitoring::ServiceMonitorSpec;
 use crate::schema;
 
 /// Those that are not broken; OpenBao does not start with one that it does not know.
@@ -92,7 +93,11 @@ impl RaftSpec {
 }
 
 /// Metrics.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new("!has(self.serviceMonitor) || !self.serviceMonitor.enabled || self.unauthenticatedMetricsAccess != has(self.serviceMonitor.tokenSecretRef)").message("telemetry.serviceMonitor needs a way in: either telemetry.serviceMonitor.tokenSecretRef, or telemetry.unauthenticatedMetricsAccess, and not both"),
+    validation = Rule::new("!has(self.serviceMonitor) || !self.serviceMonitor.enabled || duration(self.prometheusRetentionTime) >= duration(self.serviceMonitor.interval) + duration(self.serviceMonitor.interval)").message("telemetry.prometheusRetentionTime must be at least twice telemetry.serviceMonitor.interval: OpenBao forgets metrics that are older, and what is forgotten between two scrapes is never seen")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct TelemetrySpec {
     /// How long Prometheus metrics are kept, `30s`; `0s` switches them off.
@@ -110,9 +115,12 @@ pub struct TelemetrySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = schema::DURATION), length(min = 2, max = 32))]
     pub usage_gauge_period: Option<String>,
-    /// Serve metrics without a token.
+    /// Serve metrics without a token, to everybody who reaches the API.
     #[serde(default)]
     pub unauthenticated_metrics_access: bool,
+    /// Have Prometheus scrape the nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_monitor: Option<ServiceMonitorSpec>,
 }
 
 /// An audit device that OpenBao makes from its configuration.

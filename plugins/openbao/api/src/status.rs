@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::image_verification::ImageStatus;
+use crate::plugin_catalog::CatalogPluginType;
 use crate::schema;
 
 /// The status of a cluster.
@@ -63,6 +64,10 @@ pub struct OpenBaoClusterStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub members: Vec<NodeStatus>,
+    /// Each plugin of `spec.pluginCatalog`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into(), "name".into(), "version".into()]))]
+    pub plugins: Vec<PluginStatus>,
     /// Where clients find what, by name: `api`, `active`, `caConfigMap`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub endpoints: BTreeMap<String, String>,
@@ -121,4 +126,36 @@ pub enum OperationKind {
     Upgrade,
     /// Another number of nodes.
     Scale,
+}
+
+/// A plugin of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginStatus {
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: CatalogPluginType,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How far it is.
+    pub state: PluginState,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Of all that was registered: OpenBao does not show the environment, so a change of it is told by this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// How far a plugin of the catalogue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PluginState {
+    /// The catalogue has it as the spec says.
+    Registered,
+    /// Not yet.
+    Pending,
+    /// Not until somebody does something.
+    Failed,
 }

@@ -39,7 +39,9 @@ async fn apply(kubectl: &Kubectl, object: &Value, dry_run: bool) -> Result<Value
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_taken() {
     let kubectl = served("examples").await;
-    for name in ["minimal", "production", "unseal-static", "unseal-awskms", "unseal-gcpkms", "unseal-azurekv", "unseal-transit"] {
+    for name in
+        ["minimal", "production", "unseal-static", "unseal-awskms", "unseal-gcpkms", "unseal-azurekv", "unseal-transit", "plugin-catalog"]
+    {
         let path = format!("{}/../../../examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         kubectl
             .run(&["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", &path])
@@ -76,6 +78,22 @@ async fn defaults_are_filled_in() {
     assert_eq!(partly.pointer("/spec/unseal/type"), Some(&json!("static")), "{partly}");
     assert_eq!(partly.pointer("/spec/storage/size"), Some(&json!("10Gi")), "{partly}");
     assert_eq!(partly.pointer("/spec/tls/certificate/renewBeforeDays"), Some(&json!(30)), "{partly}");
+}
+
+/// Plugins of the catalogue, each with some fields otherwise; null is absent.
+fn plugins(others: &[&str]) -> String {
+    let each = others.iter().map(|fields| {
+        let mut plugin = json!({"type": "secret", "name": "a", "version": "v1.0.0", "sha256": "0".repeat(64), "command": "a", "image": "a", "path": "/a"});
+        let others: Value = serde_yaml::from_str(fields).unwrap();
+        plugin.as_object_mut().unwrap().extend(others.as_object().cloned().unwrap_or_default());
+        plugin.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        plugin
+    });
+    json!({"pluginCatalog": each.collect::<Vec<_>>()}).to_string()
+}
+
+fn plugin(fields: &str) -> String {
+    plugins(&[fields])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,6 +160,29 @@ async fn what_cannot_work_is_refused_with_its_reason() {
         ("audit: [{type: file, path: a}]", "needs options.file_path"),
         ("audit: [{type: http, path: a}, {type: http, path: a}]", "duplicate"),
         ("telemetry: {prometheusRetentionTime: soon}", "spec.telemetry.prometheusRetentionTime"),
+        ("telemetry: {serviceMonitor: {enabled: true}}", "needs a way in"),
+        (
+            "telemetry: {unauthenticatedMetricsAccess: true, serviceMonitor: {enabled: true, tokenSecretRef: {secretName: s, key: k}}}",
+            "needs a way in",
+        ),
+        ("telemetry: {unauthenticatedMetricsAccess: true, serviceMonitor: {enabled: true, interval: 16s}}", "at least twice"),
+        (&plugin("type: kms"), "spec.pluginCatalog[0].type"),
+        (&plugin("name: a/b"), "spec.pluginCatalog[0].name"),
+        (&plugin("name: null"), "spec.pluginCatalog[0].name"),
+        (&plugin("version: 1.0.0"), "spec.pluginCatalog[0].version"),
+        (&plugin("version: v1.0"), "spec.pluginCatalog[0].version"),
+        (&plugin("sha256: abc"), "spec.pluginCatalog[0].sha256"),
+        (&plugin("command: ../a"), "spec.pluginCatalog[0].command"),
+        (&plugin("command: a --verbose"), "spec.pluginCatalog[0].command"),
+        (&plugin("env: {'A B': c}"), "names of variables are"),
+        (&plugin("image: null"), "path is where the binary lies in the image"),
+        (&plugin("path: bin/a"), "spec.pluginCatalog[0].path"),
+        (&plugins(&["", ""]), "duplicate"),
+        (
+            &plugins(&["", "{name: b, sha256: '1111111111111111111111111111111111111111111111111111111111111111'}"]),
+            "two plugins of one command",
+        ),
+        (&plugins(&["", "{name: b, image: null, path: null}"]), "either every plugin has an image"),
         ("audit: [{type: file, path: a, options: {file_path: /bao/audit/a.log}}]", "needs auditStorage"),
         ("audit: [{type: file, path: a//b, options: {file_path: stdout}}]", "spec.audit[0].path"),
         ("maxLeaseTtl: 24h", "defaultLeaseTtl must be above zero and at most maxLeaseTtl"),
@@ -213,6 +254,10 @@ async fn what_may_be_written_is_taken() {
         "networkPolicy: {ingressFrom: [{ipBlock: {cidr: 10.0.0.0/8}}], egress: [{ports: [{port: 443}, {port: https, protocol: TCP}]}]}",
         "extensions: {backup: {schedule: daily, deep: {er: [1, a]}}}",
         "plugins: [{component: openbao, plugin: openbao}]",
+        "telemetry: {unauthenticatedMetricsAccess: true, serviceMonitor: {enabled: true}}",
+        "telemetry: {serviceMonitor: {enabled: false}}",
+        &plugins(&["", "version: v1.0.1-rc.1+x", "type: auth", "{type: database, command: b, args: [--a, '$(b)'], env: {A_1: 'c d'}}"]),
+        &plugin("{image: null, path: null}"),
         "storage: {size: 1.5Ti}",
         "version: 2.4.0-beta20250825+build.1",
     ] {

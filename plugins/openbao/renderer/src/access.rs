@@ -9,8 +9,12 @@
 //! - A standby hands `sys/step-down` on, so it is only ever sent to a node that says that it leads.
 //! - Who stepped down does not lead again within ten seconds; another node leads within one.
 //! - `remove-peer` of a peer that is not there is answered 204 as well, so what is true is asked of the configuration.
+//! - Everything below `sys/plugins/catalog` needs `sudo`, reading as well. A plugin that is not there is answered 404, one that the policy does not name 403.
 //! - A batch token is stored nowhere, so logging in leaves nothing behind; it is worth the policy and nothing else.
 
+use std::collections::BTreeSet;
+
+use banhbaoring_openbao_api::CatalogPlugin;
 use banhbaoring_sdk::contract::action;
 use banhbaoring_sdk::contract::generator::{Password, Template};
 use banhbaoring_sdk::contract::http::{
@@ -38,6 +42,8 @@ pub const AUTOPILOT: &str = "/v1/sys/storage/raft/autopilot/state";
 pub const STEP_DOWN: &str = "/v1/sys/step-down";
 /// Makes Raft stop counting a node.
 pub const REMOVE_PEER: &str = "/v1/sys/storage/raft/remove-peer";
+/// What each plugin of the catalogue stands below, by type and name.
+pub const PLUGIN_CATALOG: &str = "/v1/sys/plugins/catalog/";
 /// Where the user logs in.
 pub const LOGIN: &str = "/v1/auth/userpass/login/operator";
 
@@ -47,22 +53,38 @@ pub const IS_SELF: &str = "/is_self";
 pub const ACTIVE_TIME: &str = "/active_time";
 /// The peers.
 pub const SERVERS: &str = "/data/config/servers";
+/// The checksum of a plugin in the catalogue.
+pub const PLUGIN_SHA256: &str = "/data/sha256";
+/// Its command.
+pub const PLUGIN_COMMAND: &str = "/data/command";
+/// Its arguments. The environment is not shown.
+pub const PLUGIN_ARGS: &str = "/data/args";
+/// Why a request was refused.
+pub const REFUSAL: &str = "/errors/0";
 /// How many voters may fail. The rest of autopilot's state changes with every heartbeat.
 pub const TOLERANCE: &str = "/data/failure_tolerance";
 
 const TOKEN_TTL: &str = "20m";
 const TIMEOUT: u32 = 10;
 
-/// Least that day 2 needs. Only peers that are named as this cluster's pods can be removed.
+/// Least that day 2 needs. Only peers that are named as this cluster's pods can be removed, and only plugins that the spec names can be registered.
 pub fn policy(cluster: &Cluster) -> String {
     let rule = |path: &str, capabilities: &str| format!("path \"{path}\" {{ capabilities = [{capabilities}] }}\n");
     let read = [CONFIGURATION, AUTOPILOT].map(|path| rule(path.trim_start_matches("/v1/"), "\"read\"")).concat();
+    // Versions of one plugin share a path.
+    let plugins: BTreeSet<String> = cluster.spec.plugin_catalog.iter().map(plugin_rule).collect();
+    let plugins: String = plugins.into_iter().map(|rule| format!("{rule}\n")).collect();
     format!(
-        "{read}{}path \"{}\" {{\n  capabilities = [\"update\"]\n  allowed_parameters = {{ \"server_id\" = [\"{}-*\"] }}\n}}\n",
+        "{read}{}path \"{}\" {{\n  capabilities = [\"update\"]\n  allowed_parameters = {{ \"server_id\" = [\"{}-*\"] }}\n}}\n{plugins}",
         rule(STEP_DOWN.trim_start_matches("/v1/"), "\"update\", \"sudo\""),
         REMOVE_PEER.trim_start_matches("/v1/"),
         cluster.name
     )
+}
+
+/// The line of the policy by which a plugin can be asked for and registered.
+pub fn plugin_rule(plugin: &CatalogPlugin) -> String {
+    format!("path \"{}\" {{ capabilities = [\"read\", \"update\", \"sudo\"] }}", plugin_path(plugin).trim_start_matches("/v1/"))
 }
 
 /// What the user is, without its password.
@@ -119,6 +141,27 @@ pub fn step_down(cluster: &Cluster, id: &str, ordinal: i32) -> Action {
 pub fn remove_peer(cluster: &Cluster, id: &str, peer: &str) -> Action {
     let endpoint = endpoint(cluster, active(cluster), REMOVE_PEER, &[]);
     Action::new(id, &action::Http { endpoint, method: Method::Put, body: json!({"server_id": peer}), capture: Vec::new() })
+}
+
+/// Asks the node that leads what its catalogue says of a plugin.
+pub fn ask_plugin(cluster: &Cluster, id: &str, plugin: &CatalogPlugin, seconds: u32) -> Need {
+    let shown = [PLUGIN_SHA256, PLUGIN_COMMAND, PLUGIN_ARGS];
+    let mut endpoint = endpoint(cluster, active(cluster), &plugin_path(plugin), &shown);
+    endpoint.query.insert("version".to_owned(), plugin.version.clone());
+    Need::poll(id, seconds, &need::Http { endpoint })
+}
+
+/// Registers a plugin with the node that leads, or puts back what the catalogue says of it.
+pub fn register_plugin(cluster: &Cluster, id: &str, plugin: &CatalogPlugin) -> Action {
+    let CatalogPlugin { kind: _, name: _, version, sha256, command, args, env, image: _, path: _ } = plugin;
+    let env: Vec<String> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let body = json!({"version": version, "sha256": sha256.to_ascii_lowercase(), "command": command, "args": args, "env": env});
+    let endpoint = endpoint(cluster, active(cluster), &plugin_path(plugin), &[REFUSAL]);
+    Action::new(id, &action::Http { endpoint, method: Method::Put, body, capture: Vec::new() })
+}
+
+fn plugin_path(plugin: &CatalogPlugin) -> String {
+    format!("{PLUGIN_CATALOG}{}/{}", plugin.kind, plugin.name)
 }
 
 fn active(cluster: &Cluster) -> ServiceDestination {

@@ -151,6 +151,11 @@ impl Cluster<'_> {
         labels
     }
 
+    /// Plugins of the catalogue are copied out of images of their own, into a volume.
+    pub fn copies_plugins(&self) -> bool {
+        self.spec.plugin_catalog.iter().any(|plugin| plugin.image.is_some())
+    }
+
     /// DNS names of the nodes' certificate, sorted as people look for them, each once.
     pub fn dns_names(&self) -> Vec<String> {
         let Self { name, namespace, .. } = self;

@@ -12,7 +12,7 @@ use crate::operation::{self, Fate};
 use crate::plugin_config::PluginConfig;
 use crate::report::Facts;
 use crate::version::ServerVersion;
-use crate::{access, check, config, expansion, image, initialization, objects, report, secrets};
+use crate::{access, check, config, expansion, image, initialization, objects, plugin_catalog, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -79,6 +79,7 @@ impl Component for OpenBao {
             config: &plugin_config,
         };
         check::check(&cluster)?;
+        plugin_catalog::check(&cluster)?;
         if image.name.is_none() {
             return held(cx, &cluster, &image, question.as_ref());
         }
@@ -109,6 +110,7 @@ impl Component for OpenBao {
         let response = question.filter(|_| image.asks).iter().map(Question::need).fold(response, Response::need);
         let response = operation.actions.iter().chain(&expansion.actions).cloned().fold(response, Response::action);
         let response = if operation.attention.is_quick { response.requeue_after(operation.attention.seconds()) } else { response };
+        let response = plugin_catalog::look(cx, &cluster, &live, &operation)?.tell(response, &cluster);
         let provider = cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider);
         Ok(report::tell(
             response,

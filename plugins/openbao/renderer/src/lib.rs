@@ -4,6 +4,7 @@
 //! spec ─┐                      ┌─ config   config.hcl, written by hcl
 //!       ├─ component ─ cluster ┼─ objects  StatefulSet, Services, …
 //! seal ─┘                      ├─ secrets  what the host shall make
+//!                              ├─ plugin_catalog which plugins OpenBao knows
 //!                              ├─ operation what is done to nodes that run: rollout, scale
 //!                              └─ report   what live tells
 //! ```
@@ -26,6 +27,7 @@ pub mod live;
 pub mod objects;
 pub mod operation;
 pub mod permissions;
+pub mod plugin_catalog;
 pub mod plugin_config;
 pub mod report;
 pub mod rollout;

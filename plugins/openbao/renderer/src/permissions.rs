@@ -22,6 +22,7 @@ pub fn permissions() -> Value {
             owned("", &["configmaps", "secrets", "serviceaccounts", "services"]),
             owned("apps", &["statefulsets"]),
             owned("cert-manager.io", &["certificates"]),
+            owned("monitoring.coreos.com", &["servicemonitors"]),
             owned("networking.k8s.io", &["networkpolicies"]),
             owned("policy", &["poddisruptionbudgets"]),
             owned("rbac.authorization.k8s.io", &["rolebindings", "roles"]),
@@ -36,8 +37,8 @@ pub fn permissions() -> Value {
         ],
         // What crate::access sends, and nothing else of the store's API.
         "http": [
-            {"service": "owned", "methods": ["GET"], "paths": [access::LEADER, access::CONFIGURATION, access::AUTOPILOT]},
-            {"service": "owned", "methods": ["PUT"], "paths": [access::STEP_DOWN, access::REMOVE_PEER]},
+            {"service": "owned", "methods": ["GET"], "paths": [access::LEADER, access::CONFIGURATION, access::AUTOPILOT, access::PLUGIN_CATALOG]},
+            {"service": "owned", "methods": ["PUT"], "paths": [access::STEP_DOWN, access::REMOVE_PEER, access::PLUGIN_CATALOG]},
             {"service": "owned", "methods": ["POST"], "paths": [access::LOGIN]},
         ],
         // Where an image may be asked about that a spec names together with who has to sign it. The owner's word is not enough: it would be a way to

@@ -57,6 +57,10 @@ fn spec() -> impl Strategy<Value = Value> {
                 spec["maxLeaseTtl"] = ttl.into();
             }
             if audit {
+                spec["pluginCatalog"] = json!([
+                    {"type": "secret", "name": "a.b_c-d", "version": "v1.2.3-rc.1+x", "sha256": "aB".repeat(32), "command": "a", "args": [text], "env": {"A": text}, "image": "a/b@c"},
+                    {"type": "database", "name": "a", "version": "v0.0.0", "sha256": "0".repeat(64), "command": "b", "image": "a", "path": "/x/y"},
+                ]);
                 spec["audit"] =
                     json!([{"type": "file", "path": "a/b", "description": text, "options": {"file_path": "stdout", "prefix": text}}]);
             }

@@ -36,6 +36,7 @@ fn responses() -> Vec<(String, Response)> {
         ("unseal-gcpkms", seals::gcpckms()),
         ("unseal-azurekv", seals::azurekeyvault()),
         ("unseal-transit", seals::transit()),
+        ("plugin-catalog", seals::generated_key("plugin-catalog")),
     ] {
         all.push((name.to_owned(), render(&request(&example(name), Some(seal))).unwrap()));
     }

@@ -65,6 +65,12 @@ fn cases() -> Vec<(&'static str, Request)> {
 
 fn first_requests() -> Vec<(&'static str, Request)> {
     let with = |name: &str, seal: Seal| request(&example(name), Some(seal));
+    let monitored = |name: &str| {
+        let mut request = with(name, seals::generated_key(name));
+        request.platform.apis.push("monitoring.coreos.com/v1/ServiceMonitor".to_owned());
+        request.platform.apis.sort();
+        request
+    };
     let version = |version: &str, seal: Seal| request(&owner(&format!("version: {version}")), Some(seal));
     let tls = |tls: &str| request(&owner(tls), Some(seals::generated_key("prod")));
     vec![
@@ -75,6 +81,8 @@ fn first_requests() -> Vec<(&'static str, Request)> {
         ("unseal-gcpkms", with("unseal-gcpkms", seals::gcpckms())),
         ("unseal-azurekv", with("unseal-azurekv", seals::azurekeyvault())),
         ("unseal-transit", with("unseal-transit", seals::transit())),
+        ("plugin-catalog", monitored("plugin-catalog")),
+        ("plugin-catalog-not-served", with("plugin-catalog", seals::generated_key("plugin-catalog"))),
         ("version-2-3", version("2.3.2", seals::transit())),
         ("version-2-3-static", version("2.3.2", seals::generated_key("prod"))),
         ("version-2-5", version("2.5.0", seals::awskms())),

@@ -6,42 +6,11 @@ mod support;
 
 use banhbaoring_testing::bao::{Bao, Pod};
 use banhbaoring_testing::wait;
-use nodes::{OPERATOR_PASSWORD, PATIENCE, admin, authority, node, until_voters};
+use nodes::{PATIENCE, admin, authority, logged_in, node, send, until_voters};
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use support::rendered;
 use support::world::World;
-
-/// Sends what a need or an action says, logging in as it says. Returns the status and what may be seen of the answer.
-async fn send(bao: &Bao, spec: &str) -> (u16, Map<String, Value>) {
-    let spec: Value = spec.parse().unwrap();
-    let endpoint = &spec["endpoint"];
-    let token = match &endpoint["credential"]["login"] {
-        Value::Null => None,
-        login => Some(logged_in(bao, login).await),
-    };
-    let method = Method::from_bytes(spec["method"].as_str().unwrap_or("GET").as_bytes()).unwrap();
-    let answer = bao.send(method, endpoint["path"].as_str().unwrap(), token.as_deref(), spec.get("body")).await.unwrap();
-    let exposed = endpoint["expose"].as_array().into_iter().flatten().map(|pointer| pointer.as_str().unwrap());
-    let exposed = exposed.filter_map(|pointer| Some((pointer.to_owned(), answer.body.pointer(pointer)?.clone()))).collect();
-    (answer.status.as_u16(), exposed)
-}
-
-async fn logged_in(bao: &Bao, login: &Value) -> String {
-    assert_eq!(
-        (login["inject"][0]["pointer"].as_str(), login["inject"][0]["from"]["secret"]["secret"].as_str()),
-        (Some("/body/password"), Some("prod-operator"))
-    );
-    let mut body = login["body"].clone();
-    body["password"] = OPERATOR_PASSWORD.into();
-    // Between two leaders nobody is let in.
-    let login_once = async || bao.succeed(Method::POST, login["path"].as_str().unwrap(), None, Some(&body)).await;
-    let answer = wait::until(PATIENCE, "a login", login_once).await.unwrap();
-    assert_eq!(answer.pointer(login["leasePointer"].as_str().unwrap()), Some(&json!(1200)), "{answer}");
-    assert_eq!(answer["auth"]["token_policies"], json!(["operator"]), "not even the default policy");
-    assert_eq!(answer["auth"]["token_type"], "batch");
-    answer.pointer(login["tokenPointer"].as_str().unwrap()).unwrap().as_str().unwrap().to_owned()
-}
 
 /// What is asked and told while the node with that ordinal, which leads, is upgraded, and while nodes are taken away.
 fn spoken(leader: i32) -> (String, String, String, String, String) {

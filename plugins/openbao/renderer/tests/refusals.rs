@@ -28,6 +28,15 @@ fn what_no_api_server_would_take_is_refused_by_field() {
         ),
         ("audit: [{type: file, path: a, options: {file_path: stdout, a b: c}}]", "spec.audit[0].options"),
         ("audit: [{type: file, path: a, options: {file_path: stdout, \"x = \\\"y\\\"\\n}\\nseal\": c}}]", "spec.audit[0].options"),
+        (&plugin("name: \"a\\\" {}\\npath \\\"*\""), "spec.pluginCatalog[0].name"),
+        (&plugin("version: latest"), "spec.pluginCatalog[0].version"),
+        (&plugin("version: 1.0.0"), "spec.pluginCatalog[0].version"),
+        (&plugin("sha256: abc"), "spec.pluginCatalog[0].sha256"),
+        (&plugin("command: ../bin/sh"), "spec.pluginCatalog[0].command"),
+        (&plugin("command: -rf"), "spec.pluginCatalog[0].command"),
+        (&plugin("image: a b"), "spec.pluginCatalog[0].image"),
+        (&plugin("path: $(HOME)/a"), "spec.pluginCatalog[0].path"),
+        (&plugin("path: a"), "spec.pluginCatalog[0].path"),
         ("replicas: 2", "spec.replicas"),
         ("replicas: 0", "spec.replicas"),
         ("tls: {mode: Secret}", "spec.tls.secretName"),
@@ -35,6 +44,37 @@ fn what_no_api_server_would_take_is_refused_by_field() {
         let failure = refused(spec);
         assert_eq!((failure.class, failure.field.as_deref()), (FailureClass::InvalidConfig, Some(field)), "{spec:.200}");
         assert!(failure.message.len() < 500, "{spec:.200}: {}", failure.message);
+    }
+}
+
+/// A plugin of the catalogue with one field otherwise.
+fn plugin(field: &str) -> String {
+    let mut plugin =
+        json!({"type": "secret", "name": "a", "version": "v1.0.0", "sha256": "0".repeat(64), "command": "a", "image": "a", "path": "/a"});
+    let other: serde_json::Value = serde_yaml::from_str(field).unwrap();
+    plugin.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+    json!({"pluginCatalog": [plugin]}).to_string()
+}
+
+#[test]
+fn plugins_of_one_command_or_from_two_places_are_refused() {
+    let plugin = |name: &str, command: &str, sha256: &str, image: Option<&str>| json!({"type": "auth", "name": name, "version": "v1.0.0", "sha256": sha256.repeat(64), "command": command, "image": image});
+    let seal = seals::from_plugin(seals::awskms());
+    let mut by_command = seal.clone();
+    by_command.kms_plugin.as_mut().unwrap().source = banhbaoring_sdk::wit::KmsPluginSource::Command("kms".to_owned());
+    let key = || seals::generated_key("prod");
+    for (plugins, seal, field) in [
+        (json!([plugin("a", "x", "0", None), plugin("b", "x", "1", None)]), key(), Some("spec.pluginCatalog[0].command")),
+        (json!([plugin("a", "x", "0", None), plugin("b", "y", "1", Some("i"))]), key(), Some("spec.pluginCatalog")),
+        (json!([plugin("a", "x", "0", Some("i"))]), by_command.clone(), Some("spec.pluginCatalog")),
+        (json!([plugin("a", "x", "0", None)]), seal.clone(), Some("spec.pluginCatalog")),
+        (json!([plugin("a", "x", "0", None)]), by_command, None),
+        (json!([plugin("a", "x", "0", Some("i"))]), seal, None),
+        (json!([plugin("a", "x", "a", None), plugin("b", "x", "A", None)]), key(), None),
+    ] {
+        let owner = owner(&json!({"version": "2.7.0", "pluginCatalog": plugins}).to_string());
+        let failure = render(&request(&owner, Some(seal))).err();
+        assert_eq!(failure.as_ref().and_then(|failure| failure.field.as_deref()), field, "{plugins}: {failure:?}");
     }
 }
 

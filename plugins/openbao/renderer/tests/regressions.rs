@@ -358,8 +358,11 @@ fn every_kind_that_is_rendered_is_asked_for_in_the_permissions() {
         })
         .collect();
     let mut used = BTreeSet::from([(String::new(), "secrets".to_owned())]);
-    let spec = "{tls: {mode: CertManager, dnsNames: [a.b], issuerRef: {name: x}, secretName: edge}}";
-    for object in objects(&rendered(spec)) {
+    let spec = "{tls: {mode: CertManager, dnsNames: [a.b], issuerRef: {name: x}, secretName: edge},
+        telemetry: {unauthenticatedMetricsAccess: true, serviceMonitor: {enabled: true}}}";
+    let mut everything = request(&owner(spec), Some(seals::generated_key("prod")));
+    everything.platform.apis.push("monitoring.coreos.com/v1/ServiceMonitor".to_owned());
+    for object in objects(&render(&everything).unwrap()) {
         let api = object["apiVersion"].as_str().unwrap();
         let group = api.split_once('/').map_or("", |(group, _)| group);
         let kind = object["kind"].as_str().unwrap().to_lowercase();

@@ -2,7 +2,7 @@
 //! and the environment that the kubelet would set. Only what one machine has otherwise is changed in the texts: addresses, folders, and how
 //! nodes are found (there is no API server to ask, nor one to register with).
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -69,6 +69,26 @@ impl Pod {
         let authority = fs::read_to_string(self.path("/etc/bao/tls/ca.crt")).ok();
         let command: Vec<String> = list(&self.container()["command"]).iter().map(|word| self.relocated(text(word, ""))).collect();
         Bao::run(&command, Options { api: self.address(), authority, environment })
+    }
+
+    /// Runs the init containers as processes of this machine, one after the other. What they mount has to be mounted by the first container at the same place,
+    /// and files of their images are files of this machine.
+    ///
+    /// # Errors
+    /// [`Error::Pod`] with what the one said that failed: a real pod would not start.
+    pub fn run_init_containers(&self) -> Result<()> {
+        for container in list(&self.spec["initContainers"]) {
+            let name = text(container, "/name");
+            let words: Vec<String> = list(&container["command"]).iter().map(|word| self.relocated(text(word, ""))).collect();
+            let Some((program, arguments)) = words.split_first() else {
+                return Err(Error::Pod { reason: format!("the init container {name} has no command") });
+            };
+            let output = Command::new(program).args(arguments).output().map_err(Error::machine(format!("run {program}")))?;
+            if !output.status.success() {
+                return Err(Error::Pod { reason: format!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim()) });
+            }
+        }
+        Ok(())
     }
 
     /// The configuration as it was rendered, also after a start has changed the file.

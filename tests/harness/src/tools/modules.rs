@@ -137,6 +137,15 @@ pub const GO_MODULES: &[GoModule] = &[
         usual_seconds: 300,
     },
     GoModule {
+        folder: "bao-plugin",
+        about: "a plugin for bao",
+        binaries: &[binary("bao-greeter", "tools-bao-plugin")],
+        ldflags: "-s -w",
+        environment: &[("CGO_ENABLED", "0")],
+        packages: &[],
+        usual_seconds: 60,
+    },
+    GoModule {
         folder: "cosign3",
         about: "cosign 3.1.3",
         binaries: &[binary("cosign3", "github.com/sigstore/cosign/v3/cmd/cosign")],

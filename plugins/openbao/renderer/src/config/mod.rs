@@ -5,6 +5,7 @@
 
 mod listener;
 mod observe;
+mod plugins;
 mod seal;
 mod storage;
 
@@ -63,6 +64,7 @@ fn body(cluster: &Cluster) -> Result<Body, Failure> {
         raft,
         telemetry,
         audit,
+        plugin_catalog: _,
         pod: _,
         service_account: _,
         service: _,
@@ -77,7 +79,7 @@ fn body(cluster: &Cluster) -> Result<Body, Failure> {
         .attribute("log_format", format(*log_format))
         .optional("max_lease_ttl", max_lease_ttl.clone())
         .optional("default_lease_ttl", default_lease_ttl.clone());
-    let top = seal::plugin_settings(top, cluster)?;
+    let top = plugins::settings(top, cluster);
     let top = listener::listeners(top, cluster)?;
     let top = top.block("storage", ["raft"], storage::raft(cluster, raft)).block("service_registration", ["kubernetes"], Body::new());
     let top = seal::seal(top, cluster)?;

@@ -17,6 +17,8 @@ pub(super) fn telemetry(top: Body, spec: Option<&TelemetrySpec>) -> Body {
         usage_gauge_period,
         // Belongs to the listener.
         unauthenticated_metrics_access: _,
+        // An object of its own.
+        service_monitor: _,
     } = spec;
     let body = Body::new()
         .attribute("prometheus_retention_time", prometheus_retention_time.as_str())

@@ -6,22 +6,9 @@ use std::collections::BTreeSet;
 use banhbaoring_sdk::Failure;
 use banhbaoring_sdk::wit::{KmsPlugin, KmsPluginSource, Scalar, SealAttribute};
 
-use super::PLUGIN_DIR;
 use crate::cluster::Cluster;
 use crate::hcl::{Body, Value};
 use crate::version::Feature;
-
-/// Settings at the top that a seal from a plugin needs.
-pub(super) fn plugin_settings(top: Body, cluster: &Cluster) -> Result<Body, Failure> {
-    let Some(plugin) = &cluster.seal.kms_plugin else { return Ok(top) };
-    let from_image = matches!(plugin.source, KmsPluginSource::Image(_));
-    let top = top.attribute("plugin_directory", PLUGIN_DIR);
-    Ok(if from_image {
-        top.attribute("plugin_auto_download", true).attribute("plugin_auto_register", true)
-    } else {
-        top.attribute("plugin_auto_register", true)
-    })
-}
 
 pub(super) fn seal(top: Body, cluster: &Cluster) -> Result<Body, Failure> {
     let seal = cluster.seal;

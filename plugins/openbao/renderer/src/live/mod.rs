@@ -233,6 +233,11 @@ impl Live {
         self.pods().find(|(_, pod)| pod.active == Some(true)).map(|(node, _)| node.name.as_str())
     }
 
+    /// This incarnation of the pod that leads.
+    pub fn leader_uid(&self) -> Option<&str> {
+        self.pods().find(|(_, pod)| pod.active == Some(true)).map(|(_, pod)| pod.uid.as_str())
+    }
+
     /// The nodes whose pods are there.
     pub fn pods(&self) -> impl Iterator<Item = (&Node, &Pod)> {
         self.nodes.iter().filter_map(|node| Some((node, node.pod.there()?)))

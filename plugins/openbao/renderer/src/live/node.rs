@@ -7,9 +7,14 @@ use banhbaoring_sdk::answer::Answer;
 use banhbaoring_sdk::contract::need::ObjectView;
 use serde_json::Value;
 
+use crate::objects::VERIFIER;
+
 /// What is asked of each pod: OpenBao's own labels, the revision, and what the kubelet says.
 pub const POD_FIELDS: [&str; 8] =
     [ACTIVE, INITIALIZED, SEALED, VERSION, REVISION, "/metadata/deletionTimestamp", "/status/conditions", "/status/containerStatuses"];
+
+/// What is asked besides where plugins are brought to a node: why one of them is not.
+pub const INIT_STATUSES: &str = "/status/initContainerStatuses";
 
 const ACTIVE: &str = "/metadata/labels/openbao-active";
 const INITIALIZED: &str = "/metadata/labels/openbao-initialized";
@@ -98,6 +103,8 @@ pub struct Pod {
     pub trouble: Option<Trouble>,
     /// It was ended while it initialised the store for the first time, and cannot go on from there.
     pub is_cut_short: bool,
+    /// What the init container that looks at plugins found wrong.
+    pub unusable_plugin: Option<String>,
 }
 
 /// What keeps a pod from being ready.
@@ -156,8 +163,10 @@ impl Pod {
         let flag = |pointer: &str| text(pointer).and_then(|text| text.parse().ok());
         let conditions = list(field("/status/conditions"));
         let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-        let containers = list(field("/status/containerStatuses"));
-        let trouble = (!ready).then(|| trouble(conditions, containers)).flatten();
+        let (init_containers, containers) = (list(field(INIT_STATUSES)), list(field("/status/containerStatuses")));
+        let failed = || init_containers.iter().find_map(failure);
+        let trouble = (!ready).then(|| failed().or_else(|| trouble(conditions, containers))).flatten();
+        let verifier = init_containers.iter().find(|container| container["name"] == VERIFIER);
         Self {
             uid: view.uid.clone(),
             revision: text(REVISION).map(ToOwned::to_owned),
@@ -169,18 +178,35 @@ impl Pod {
             version: text(VERSION).map(ToOwned::to_owned),
             trouble,
             is_cut_short: last_written(containers).is_some_and(|written| CUT_SHORT.iter().any(|words| written.contains(words))),
+            unusable_plugin: verifier.and_then(failure).map(|failure| failure.message),
         }
     }
+}
+
+/// An init container that failed, or cannot start. It starts again and again, and all the others wait for it.
+fn failure(container: &Value) -> Option<Trouble> {
+    let name = container["name"].as_str()?;
+    let ended = ["/state/terminated", "/lastState/terminated"].iter().find_map(|pointer| container.pointer(pointer));
+    let ended = ended.filter(|ended| ended["exitCode"] != 0).map(|ended| {
+        let said: String = ended["message"].as_str().unwrap_or_default().trim().chars().take(2 * SHOWN).collect();
+        if said.is_empty() { format!("{name} ended with exit code {}", ended["exitCode"]) } else { said }
+    });
+    let waiting = || waiting(container).map(|waiting| format!("{name}: {waiting}"));
+    let is_over = container.pointer("/state/terminated/exitCode") == Some(&Value::from(0));
+    ended.or_else(waiting).filter(|_| !is_over).map(|message| Trouble { is_lasting: true, message })
+}
+
+/// Why a container waits, where it does not pass by itself.
+fn waiting(container: &Value) -> Option<String> {
+    let waiting = container.pointer("/state/waiting")?;
+    let reason = waiting["reason"].as_str().filter(|reason| !PASSING.contains(reason))?;
+    Some(said(reason, &waiting["message"]))
 }
 
 /// There is no clock here, so that something lasts is read off what the kubelet does about it: it backs off, or has started the container anew, which it
 /// does only after the start-up probe gave up or the process ended.
 fn trouble(conditions: &[Value], containers: &[Value]) -> Option<Trouble> {
-    let waiting = containers.iter().find_map(|container| {
-        let waiting = container.pointer("/state/waiting")?;
-        let reason = waiting["reason"].as_str().filter(|reason| !PASSING.contains(reason))?;
-        Some(Trouble { is_lasting: true, message: said(reason, &waiting["message"]) })
-    });
+    let waiting = containers.iter().find_map(waiting).map(|message| Trouble { is_lasting: true, message });
     let restarted = || {
         let count = containers.iter().filter_map(|container| container["restartCount"].as_i64()).max().filter(|count| *count > 0)?;
         let ended = containers.iter().find_map(|container| container.pointer("/lastState/terminated/exitCode"));

@@ -6,7 +6,7 @@ use banhbaoring_sdk::Need;
 use banhbaoring_sdk::contract::{ObjectRef, need};
 
 use super::Live;
-use super::node::POD_FIELDS;
+use super::node::{INIT_STATUSES, POD_FIELDS};
 use crate::access;
 use crate::cluster::Cluster;
 use crate::expansion;
@@ -51,8 +51,11 @@ pub fn needs(cluster: &Cluster, live: &Live, attention: &Attention) -> Vec<Need>
         let reference = ObjectRef::new("v1", kind, name).in_namespace(cluster.namespace);
         Need::poll(id, seconds, &need::Object { reference }).project(fields.iter().copied())
     };
-    let mut needs: Vec<Need> =
-        ordinals.into_iter().map(|ordinal| object(node(ordinal), "Pod", cluster.pod(ordinal), &POD_FIELDS)).collect();
+    let mut fields = POD_FIELDS.to_vec();
+    if !cluster.spec.plugin_catalog.is_empty() {
+        fields.push(INIT_STATUSES);
+    }
+    let mut needs: Vec<Need> = ordinals.into_iter().map(|ordinal| object(node(ordinal), "Pod", cluster.pod(ordinal), &fields)).collect();
     for name in attention.retired.iter().flat_map(|ordinal| cluster.claims(*ordinal)) {
         needs.push(object(claim(&name), "PersistentVolumeClaim", name, &[LABELS]));
     }

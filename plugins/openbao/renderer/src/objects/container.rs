@@ -44,17 +44,22 @@ pub(super) fn container(cluster: &Cluster) -> Result<Container, Failure> {
         liveness_probe: Some(probe::liveness()),
         startup_probe: Some(probe::startup()),
         lifecycle: Some(probe::lifecycle()),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
-            read_only_root_filesystem: Some(true),
-            run_as_non_root: Some(true),
-            ..SecurityContext::default()
-        }),
+        security_context: Some(restricted()),
         // Why a node ended is then known from its pod, without a right to read logs.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     })
+}
+
+/// What every container of a node may: nothing.
+pub(super) fn restricted() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
+        read_only_root_filesystem: Some(true),
+        run_as_non_root: Some(true),
+        ..SecurityContext::default()
+    }
 }
 
 /// All nodes share one template; only the first one may have the blocks that initialise the store, and only its process gets the passwords.

@@ -6,7 +6,9 @@ mod certificate;
 mod container;
 mod disruption;
 mod network_policy;
+mod plugins;
 mod probe;
+mod service_monitor;
 mod services;
 mod stateful_set;
 mod volumes;
@@ -24,6 +26,8 @@ use crate::operation::Operation;
 
 pub(crate) use account::POD_VERBS;
 pub use container::ENV_OF_OURS;
+pub use plugins::VERIFIER;
+pub use service_monitor::API as SERVICE_MONITOR_API;
 pub use stateful_set::{CONFIG_HASH, EDGE_HASH, TLS_HASH, Template, template};
 
 /// All objects, in an order that people read: who, what, where, how many.
@@ -50,6 +54,9 @@ pub fn render(cluster: &Cluster, config: &str, template: Template, live: &Live, 
     }
     if let Some(certificate) = certificate::edge(cluster)? {
         objects.push(Object::of(&certificate));
+    }
+    if let Some(monitor) = service_monitor::monitor(cluster) {
+        objects.push(Object::of(&monitor));
     }
     Ok(objects)
 }

@@ -25,7 +25,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
-use super::{container, metadata, some, some_list, volumes};
+use super::{container, metadata, plugins, some, some_list, volumes};
 use crate::cluster::{AUDIT_CLAIM, CLUSTER_LABEL, Cluster, DATA_CLAIM};
 use crate::live::{Live, TEMPLATE_HASH};
 use crate::operation::Operation;
@@ -147,6 +147,7 @@ fn pod_template(cluster: &Cluster, config: &str) -> Result<PodTemplateSpec, Fail
                 topology_spread_constraints.clone()
             }),
             priority_class_name: priority_class_name.clone(),
+            init_containers: Some(plugins::init_containers(cluster)).filter(|containers| !containers.is_empty()),
             containers: vec![container],
             volumes: Some(mounted.volumes),
             ..PodSpec::default()

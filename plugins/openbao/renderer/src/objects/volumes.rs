@@ -17,6 +17,8 @@ use crate::initialization::{INIT_DIR, is_by_itself};
 /// Readable by the process's group (the volume belongs to fsGroup) and nobody else.
 const GROUP_READ: i32 = 0o440;
 const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// The volume of plugins that are brought to a node.
+pub(super) const PLUGIN_VOLUME: &str = "plugins";
 const CONFIG_DIR: &str = "/etc/bao/config";
 
 /// A pod's volumes and its container's mounts, in the same order.
@@ -47,7 +49,9 @@ pub(super) fn of(cluster: &Cluster) -> Result<Mounted, Failure> {
     mounted.scratch("tmp", "/tmp");
     // One that is named by its command lies in the image, at the very place that an empty volume would hide.
     if matches!(cluster.seal.kms_plugin.as_ref().map(|plugin| &plugin.source), Some(KmsPluginSource::Image(_))) {
-        mounted.scratch("plugins", PLUGIN_DIR);
+        mounted.scratch(PLUGIN_VOLUME, PLUGIN_DIR);
+    } else if cluster.copies_plugins() {
+        mounted.read_only(PLUGIN_VOLUME, PLUGIN_DIR, empty(PLUGIN_VOLUME));
     }
     for volume in &cluster.seal.volumes {
         mounted.add_seal(volume)?;
@@ -62,7 +66,7 @@ impl Mounted {
     }
 
     fn scratch(&mut self, name: &str, path: &str) {
-        self.volumes.push(Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() });
+        self.volumes.push(empty(name));
         self.mounts.push(mount(name, path, false));
     }
 
@@ -111,7 +115,11 @@ fn within(inner: &str, outer: &str) -> bool {
     inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
+fn empty(name: &str) -> Volume {
+    Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
+}
+
+pub(super) fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
     VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), read_only: read_only.then_some(true), ..VolumeMount::default() }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use banhbaoring_openbao_api::TlsMode;
 use banhbaoring_sdk::wit::{ReadinessState, SealCredentials, State};
-use banhbaoring_sdk::{ConditionStatus, Response};
+use banhbaoring_sdk::{ConditionStatus, PlatformExt, Response};
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{API_PORT, Cluster};
@@ -15,7 +15,9 @@ use crate::expansion::Expansion;
 use crate::image::Image;
 use crate::initialization::is_by_itself;
 use crate::live::Live;
+use crate::objects::SERVICE_MONITOR_API;
 use crate::operation::Operation;
+use crate::plugin_catalog::PLUGINS_REGISTERED;
 use crate::told;
 
 /// The certificates are there.
@@ -31,13 +33,16 @@ pub const INITIALIZED: &str = "Initialized";
 /// No node is sealed.
 pub const UNSEALED: &str = "Unsealed";
 
+/// Prometheus is told where to find the nodes. Told only where the spec asks for it.
+pub const MONITORING_READY: &str = "MonitoringReady";
+
 /// Reason where the first initialisation was cut short before there was a store.
 const CUT_SHORT: &str = "InitializationInterrupted";
 /// Reason where an initialised store is gone.
 const DATA_LOST: &str = "DataLost";
 
 /// All condition types, as they are declared.
-pub const CONDITION_TYPES: [&str; 10] = [
+pub const CONDITION_TYPES: [&str; 12] = [
     TLS_READY,
     IMAGE_VERIFIED,
     UNSEAL_CONFIGURED,
@@ -48,6 +53,8 @@ pub const CONDITION_TYPES: [&str; 10] = [
     nodes::OPERATOR_ACCESS,
     told::UPGRADING,
     told::SCALING,
+    PLUGINS_REGISTERED,
+    MONITORING_READY,
 ];
 
 /// How many warnings of a provider become events, and their longest message in bytes.
@@ -79,6 +86,7 @@ pub fn tell(response: Response, facts: &Facts, provider: &str) -> Response {
     let response = image_verified(response, image);
     let response = nodes::conditions(response, cluster, live, operation);
     let response = told::conditions(response, cluster, live, operation);
+    let response = monitoring(response, cluster);
     let response = cluster.seal.warnings.iter().take(MAX_WARNINGS).fold(response, |response, warning| {
         let message: String = warning.chars().take(MAX_WARNING / 4).collect();
         // A key of bounded length that changes with the text, so that a new warning is told and an old one is not told again.
@@ -271,6 +279,25 @@ fn storage(response: Response, expansion: &Expansion) -> Response {
         None => ConditionStatus::Unknown,
     };
     response.condition(STORAGE_SIZED, status, expansion.reason, &expansion.message)
+}
+
+fn monitoring(response: Response, cluster: &Cluster) -> Response {
+    let telemetry = cluster.spec.telemetry.as_ref();
+    if !telemetry.and_then(|telemetry| telemetry.service_monitor.as_ref()).is_some_and(|monitor| monitor.enabled) {
+        return response;
+    }
+    if cluster.platform.serves(SERVICE_MONITOR_API) {
+        return response.condition(MONITORING_READY, true, "Applied", format!("ServiceMonitor {}", cluster.name));
+    }
+    response.condition(
+        MONITORING_READY,
+        false,
+        "ApiNotServed",
+        format!(
+            "spec.telemetry.serviceMonitor needs the API {SERVICE_MONITOR_API}, which this cluster does not serve: install prometheus-operator, or set \
+             spec.telemetry.serviceMonitor.enabled to false"
+        ),
+    )
 }
 
 fn endpoints(cluster: &Cluster) -> BTreeMap<&'static str, String> {

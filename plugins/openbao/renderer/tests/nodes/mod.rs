@@ -10,7 +10,7 @@ use banhbaoring_testing::wait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::support::{objects, template};
 
@@ -67,4 +67,39 @@ pub async fn admin(bao: &Bao) -> String {
         answer["auth"]["client_token"].as_str().map(str::to_owned).ok_or_else(|| answer.to_string())
     });
     logged_in.await.unwrap_or_else(|error| panic!("{error}\n{}", bao.server().log_tail()))
+}
+
+/// Sends what a need or an action says, logging in as it says. Returns the status and what may be seen of the answer.
+pub async fn send(bao: &Bao, spec: &str) -> (u16, Map<String, Value>) {
+    let spec: Value = spec.parse().unwrap();
+    let endpoint = &spec["endpoint"];
+    let token = match &endpoint["credential"]["login"] {
+        Value::Null => None,
+        login => Some(logged_in(bao, login).await),
+    };
+    let method = Method::from_bytes(spec["method"].as_str().unwrap_or("GET").as_bytes()).unwrap();
+    let query: Vec<String> =
+        endpoint["query"].as_object().into_iter().flatten().map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
+    let path = format!("{}?{}", endpoint["path"].as_str().unwrap(), query.join("&"));
+    let answer = bao.send(method, path.trim_end_matches('?'), token.as_deref(), spec.get("body")).await.unwrap();
+    let exposed = endpoint["expose"].as_array().into_iter().flatten().map(|pointer| pointer.as_str().unwrap());
+    let exposed = exposed.filter_map(|pointer| Some((pointer.to_owned(), answer.body.pointer(pointer)?.clone()))).collect();
+    (answer.status.as_u16(), exposed)
+}
+
+/// A token of the user `operator`, as a request says how to get it.
+pub async fn logged_in(bao: &Bao, login: &Value) -> String {
+    assert_eq!(
+        (login["inject"][0]["pointer"].as_str(), login["inject"][0]["from"]["secret"]["secret"].as_str()),
+        (Some("/body/password"), Some("prod-operator"))
+    );
+    let mut body = login["body"].clone();
+    body["password"] = OPERATOR_PASSWORD.into();
+    // Between two leaders nobody is let in.
+    let login_once = async || bao.succeed(Method::POST, login["path"].as_str().unwrap(), None, Some(&body)).await;
+    let answer = wait::until(PATIENCE, "a login", login_once).await.unwrap();
+    assert_eq!(answer.pointer(login["leasePointer"].as_str().unwrap()), Some(&json!(1200)), "{answer}");
+    assert_eq!(answer["auth"]["token_policies"], json!(["operator"]), "not even the default policy");
+    assert_eq!(answer["auth"]["token_type"], "batch");
+    answer.pointer(login["tokenPointer"].as_str().unwrap()).unwrap().as_str().unwrap().to_owned()
 }

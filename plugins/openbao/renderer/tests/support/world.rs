@@ -14,6 +14,9 @@ use super::{objects, owner, render, request, seals};
 /// Fields of the StatefulSet that the plugin sees.
 const FIELDS: [&str; 10] = banhbaoring_plugin_openbao::live::STATEFUL_SET_FIELDS;
 
+/// Where plugins of the store are.
+const CATALOG: &str = "/v1/sys/plugins/catalog/";
+
 /// The StatefulSet.
 #[derive(Clone, Debug, Default)]
 pub struct Set {
@@ -70,6 +73,19 @@ pub struct World {
     pub told: Vec<String>,
     /// A node was told to give something up in this tick.
     pub busy: bool,
+    /// The store's catalogue of plugins, by path and version; the environment with it, which it does not show.
+    pub catalog: BTreeMap<String, Value>,
+    /// Plugins whose paths the policy does not name.
+    pub unnamed: BTreeSet<String>,
+    /// What the store answers to whoever registers something, instead of doing it.
+    pub refusal: Option<(u16, String)>,
+    /// What the init container that looks at plugins says on a node whose template does not come up.
+    pub unusable: Option<String>,
+    /// What the catalogue says comes a look late, as from a store that is slow, and so do outcomes of telling it.
+    pub is_slow: bool,
+    /// What was known of the catalogue before something was done.
+    stale: Option<BTreeMap<String, Value>>,
+    late: BTreeMap<String, ActionOutcome>,
     /// What comes of the next requests to the store instead of what they ask for.
     pub mishaps: Vec<ActionOutcome>,
     /// Answers tell of the tick before.
@@ -99,6 +115,13 @@ impl World {
             restarts: Vec::new(),
             told: Vec::new(),
             busy: false,
+            catalog: BTreeMap::new(),
+            unnamed: BTreeSet::new(),
+            refusal: None,
+            unusable: None,
+            is_slow: false,
+            stale: None,
+            late: BTreeMap::new(),
             mishaps: Vec::new(),
             lags: false,
             before: None,
@@ -193,12 +216,23 @@ impl World {
         self.needs.clone_from(&response.needs);
         self.apply(&response);
         self.previous = Some(response.status.clone());
+        self.stale = None;
         let asked: BTreeSet<&str> = response.actions.iter().map(|action| action.id.as_str()).collect();
         self.results.retain(|id, _| asked.contains(id.as_str()));
+        // The host forgets what nobody asks for, once its outcome is there.
+        for (id, outcome) in std::mem::take(&mut self.late) {
+            // An answer from before: it was not there.
+            self.stale = Some(BTreeMap::new());
+            self.results.insert(id, outcome);
+        }
         for action in &response.actions {
             if !self.results.contains_key(&action.id) {
                 let outcome = self.act(action);
-                self.results.insert(action.id.clone(), outcome);
+                if self.is_slow {
+                    self.late.insert(action.id.clone(), outcome)
+                } else {
+                    self.results.insert(action.id.clone(), outcome)
+                };
             }
         }
         response
@@ -276,6 +310,24 @@ impl World {
         match (self.leader, self.lets_in) {
             (None, _) => error("unavailable", "the Service prod-active has no pod"),
             (_, false) => error("not-permitted", "the login was answered 400"),
+            (Some(_), true) if endpoint["path"].as_str().is_some_and(|path| path.starts_with(CATALOG)) => {
+                let path = endpoint["path"].as_str().unwrap();
+                if self.unnamed.contains(path) {
+                    return ok(json!({"status": 403, "exposed": {}}));
+                }
+                match self
+                    .stale
+                    .as_ref()
+                    .unwrap_or(&self.catalog)
+                    .get(&format!("{path} {}", endpoint["query"]["version"].as_str().unwrap()))
+                {
+                    None => ok(json!({"status": 404, "exposed": {}})),
+                    Some(entry) => {
+                        let field = |name: &str| (format!("/data/{name}"), entry[name].clone());
+                        exposed(["sha256", "command", "args"].map(field).into_iter().collect::<Map<_, _>>().into())
+                    }
+                }
+            }
             (Some((leader, _)), true) if endpoint["path"] == "/v1/sys/storage/raft/configuration" => {
                 let servers: Vec<Value> = self.peers.iter().map(|ordinal| {
                     json!({"node_id": format!("prod-{ordinal}"), "leader": *ordinal == leader, "voter": self.votes(*ordinal)})
@@ -307,6 +359,14 @@ impl World {
                 }],
             },
         });
+        if let Some(said) = self.unusable.as_ref().filter(|_| crashes) {
+            value["status"]["containerStatuses"] = json!([{"restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}}]);
+            value["status"]["initContainerStatuses"] = json!([
+                {"name": "plugin-0", "restartCount": 0, "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}},
+                {"name": "verify-plugins", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+                 "lastState": {"terminated": {"exitCode": 1, "message": format!("{said}\n")}}},
+            ]);
+        }
         if pod.ending {
             value["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         }
@@ -351,6 +411,14 @@ impl World {
         if let Some(mishap) = self.mishaps.pop() {
             return mishap;
         }
+        if let Some(path) = endpoint["path"].as_str().filter(|path| path.starts_with(CATALOG)) {
+            self.told.push(format!("register {path} {}", spec["body"]["version"].as_str().unwrap()));
+            if let Some((status, text)) = &self.refusal {
+                return ActionOutcome::Ok(json!({"status": status, "exposed": {"/errors/0": text}}).to_string());
+            }
+            self.catalog.insert(format!("{path} {}", spec["body"]["version"].as_str().unwrap()), spec["body"].clone());
+            return ActionOutcome::Ok(json!({"status": 204, "exposed": {}}).to_string());
+        }
         self.busy = true;
         let done = || ActionOutcome::Ok(json!({"status": 204, "exposed": {}}).to_string());
         if endpoint["path"] == "/v1/sys/step-down" {
@@ -377,6 +445,11 @@ impl World {
     pub fn crown(&mut self, ordinal: i32) {
         self.clock += 1;
         self.leader = Some((ordinal, self.clock));
+    }
+
+    /// Another node leads from now on.
+    pub fn elect_another(&mut self) {
+        self.elect(self.leader.map(|(leader, _)| leader));
     }
 
     /// A uid that nobody had before.
