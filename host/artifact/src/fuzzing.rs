@@ -3,7 +3,7 @@
 use crate::credentials::Credential;
 use crate::{ArtifactError, Credentials, Digest, Repository, SigningKey, artifact, sign};
 
-pub use crate::verify::fuzzing::Key;
+pub use crate::verify::fuzzing::{Key, Signers};
 
 /// Reads a manifest and, if that is one of a component, a config; the digest of the layer that they name.
 ///
