@@ -42,7 +42,7 @@ pub struct CatalogPlugin {
     pub args: Vec<String>,
     /// Its environment. Not for credentials: they would stand in this resource.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::environment")]
+    #[schemars(schema_with = "schema::options")]
     #[x_kube(validation = Rule::new("self.all(name, name.matches('^[A-Za-z_][A-Za-z0-9_]*$'))").message("names of variables are letters, digits and `_`"))]
     pub env: BTreeMap<String, String>,
     /// OCI image with the binary, from which `cp` of that image copies it. Absent: OpenBao's own image has it in `/bao/plugins`.

@@ -39,13 +39,8 @@ pub fn annotations(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "maxProperties": 64, "additionalProperties": {"type": "string", "maxLength": 65_536}})
 }
 
-/// Options of an audit device, as text. That the keys are identifiers is not for a schema.
+/// Options of an audit device or variables of a process, as text. What a key may be is not for a schema.
 pub fn options(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "object", "maxProperties": 32, "additionalProperties": {"type": "string", "maxLength": 4096}})
-}
-
-/// Variables of a process. What a name may be is not for a schema.
-pub fn environment(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "maxProperties": 32, "additionalProperties": {"type": "string", "maxLength": 4096}})
 }
 

@@ -64,6 +64,9 @@ pub const REFUSAL: &str = "/errors/0";
 /// How many voters may fail. The rest of autopilot's state changes with every heartbeat.
 pub const TOLERANCE: &str = "/data/failure_tolerance";
 
+/// Statuses that say "not now": no node leads, or the one that was asked is sealed. It may be otherwise at the next look.
+pub const NOT_NOW: [u16; 7] = [429, 472, 473, 500, 502, 503, 504];
+
 const TOKEN_TTL: &str = "20m";
 const TIMEOUT: u32 = 10;
 

@@ -19,7 +19,7 @@ use banhbaoring_sdk::json::canonical;
 use banhbaoring_sdk::{Action, ConditionStatus, Context, Failure, Need, Response};
 use serde_json::{Value, json};
 
-use crate::access::{self, PLUGIN_ARGS, PLUGIN_COMMAND, PLUGIN_SHA256, REFUSAL};
+use crate::access::{self, NOT_NOW, PLUGIN_ARGS, PLUGIN_COMMAND, PLUGIN_SHA256, REFUSAL};
 use crate::cluster::Cluster;
 use crate::component::OpenBao;
 use crate::digest;
@@ -35,8 +35,6 @@ const TELLING: &str = "the store is told";
 /// What is told once it was done. The host may have an answer from before, so what was done is remembered here until there is a newer one.
 const TOLD: &str = "the store was told, and is asked again";
 const ANSWERED: &str = "the store answered";
-/// Statuses that may be otherwise at the next look.
-const NOT_NOW: [u16; 7] = [429, 472, 473, 500, 502, 503, 504];
 /// Longest text of the store in a message, in characters.
 const SHOWN: usize = 300;
 

@@ -4,11 +4,8 @@ use banhbaoring_sdk::answer::Answer;
 use banhbaoring_sdk::contract::need::HttpAnswer;
 use serde_json::Value;
 
-use crate::access::{ACTIVE_TIME, IS_SELF, SERVERS, TOLERANCE};
+use crate::access::{ACTIVE_TIME, IS_SELF, NOT_NOW, SERVERS, TOLERANCE};
 use crate::cluster::Cluster;
-
-/// Statuses that say "not now": no node leads, or the one that was asked is sealed.
-const NOT_NOW: [u16; 7] = [429, 472, 473, 500, 502, 503, 504];
 
 /// Who Raft counts, as far as the operator may know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -145,14 +145,14 @@ fn initialized(live: &Live) -> Option<bool> {
     if live.was_initialized() { Some(true) } else { live.initialized() }
 }
 
+/// What is not known is neither true nor false.
+fn known(holds: Option<bool>) -> ConditionStatus {
+    holds.map_or(ConditionStatus::Unknown, |holds| if holds { ConditionStatus::Yes } else { ConditionStatus::No })
+}
+
 fn image_verified(response: Response, image: &Image) -> Response {
     let Some(verdict) = &image.verdict else { return response };
-    let status = match verdict.holds {
-        Some(true) => ConditionStatus::Yes,
-        Some(false) => ConditionStatus::No,
-        None => ConditionStatus::Unknown,
-    };
-    let response = response.condition(IMAGE_VERIFIED, status, verdict.reason, &verdict.message);
+    let response = response.condition(IMAGE_VERIFIED, known(verdict.holds), verdict.reason, &verdict.message);
     // Where nothing is changed the component's own state tells it, as an event too.
     if verdict.holds == Some(false) && image.name.is_some() {
         return response.warning("image", verdict.reason, &verdict.message);
@@ -273,12 +273,7 @@ fn tls(cluster: &Cluster, live: &Live) -> (ConditionStatus, &'static str, String
 }
 
 fn storage(response: Response, expansion: &Expansion) -> Response {
-    let status = match expansion.is_done {
-        Some(true) => ConditionStatus::Yes,
-        Some(false) => ConditionStatus::No,
-        None => ConditionStatus::Unknown,
-    };
-    response.condition(STORAGE_SIZED, status, expansion.reason, &expansion.message)
+    response.condition(STORAGE_SIZED, known(expansion.is_done), expansion.reason, &expansion.message)
 }
 
 fn monitoring(response: Response, cluster: &Cluster) -> Response {
