@@ -30,6 +30,7 @@ pub mod plugins;
 pub mod readiness;
 pub mod render;
 pub mod report;
+pub mod review;
 pub mod runs;
 #[cfg(test)]
 mod sample;

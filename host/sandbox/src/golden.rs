@@ -50,6 +50,16 @@ pub fn render_seal(module: &Module, request: Value) -> Result<Value, GoldenError
     outcome(plugin.raw_render_seal(caller, &request)?)
 }
 
+/// What `review` answers, in the same form.
+///
+/// # Errors
+/// As [`reconcile`].
+pub fn review(module: &Module, request: Value) -> Result<Value, GoldenError> {
+    let (Versioned::V0_1(plugin), caller) = module.versioned();
+    let request = serde_json::from_value(request).map_err(GoldenError::Request)?;
+    outcome(plugin.raw_review(caller, &request)?)
+}
+
 fn outcome<T: serde::Serialize, E: serde::Serialize>(result: Result<T, E>) -> Result<Value, GoldenError> {
     let (key, value) = match result {
         Ok(answer) => ("ok", serde_json::to_value(answer)),

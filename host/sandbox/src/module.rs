@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use banhbaoring_pipeline::contract::{Descriptor, Failure, Request, Response, Seal, SealRequest};
+use banhbaoring_pipeline::contract::{Descriptor, Failure, Request, Response, ReviewRequest, ReviewResponse, Seal, SealRequest};
 use sha2::{Digest, Sha256};
 
 use crate::call::Caller;
@@ -158,6 +158,14 @@ impl Module {
     /// As [`Module::reconcile`].
     pub fn render_seal(&self, request: &SealRequest) -> Result<Result<Seal, Failure>, CallError> {
         self.traced("render_seal", || self.0.versioned.render_seal(&self.0.caller, request))
+    }
+
+    /// Asks for a verdict on a write. The inner result is the plugin's own.
+    ///
+    /// # Errors
+    /// As [`Module::reconcile`].
+    pub fn review(&self, request: &ReviewRequest) -> Result<Result<ReviewResponse, Failure>, CallError> {
+        self.traced("review", || self.0.versioned.review(&self.0.caller, request))
     }
 
     pub(crate) fn versioned(&self) -> (&Versioned, &Caller) {

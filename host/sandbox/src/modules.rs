@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use banhbaoring_pipeline::contract::{Failure, FailureClass, Request, Response, Seal, SealRequest};
+use banhbaoring_pipeline::contract::{Failure, FailureClass, Request, Response, ReviewRequest, ReviewResponse, Seal, SealRequest};
 use banhbaoring_pipeline::plugins::ActivePlugin;
 use banhbaoring_pipeline::render::Render;
+use banhbaoring_pipeline::review::Review;
 
 use crate::module::Module;
 
@@ -63,5 +64,11 @@ impl Render for Modules {
 
     fn render_seal(&self, plugin: &ActivePlugin, _: &str, request: &SealRequest) -> Result<Arc<Seal>, Failure> {
         self.serving(plugin)?.render_seal(request)?.map(Arc::new)
+    }
+}
+
+impl Review for Modules {
+    fn review(&self, plugin: &ActivePlugin, request: &ReviewRequest) -> Result<ReviewResponse, Failure> {
+        self.serving(plugin)?.review(request)?
     }
 }

@@ -4,9 +4,12 @@
 mod descriptor;
 mod request;
 mod response;
+mod review;
 mod seal;
 
-use banhbaoring_pipeline::contract::{Descriptor, Failure, FailureClass, Request, Response, Seal, SealRequest};
+use banhbaoring_pipeline::contract::{
+    Descriptor, Failure, FailureClass, Request, Response, ReviewRequest, ReviewResponse, Seal, SealRequest,
+};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower};
 
@@ -32,7 +35,7 @@ mod bindings {
     });
 }
 
-use bindings::exports::banhbaoring::plugin::{component, metadata, types as wit, unseal_provider};
+use bindings::exports::banhbaoring::plugin::{admission, component, metadata, types as wit, unseal_provider};
 
 const METADATA: &str = "banhbaoring:plugin/metadata@0.1.0";
 const COMPONENT: &str = "banhbaoring:plugin/component@0.1.0";
@@ -46,6 +49,7 @@ pub(crate) struct Plugin {
     metadata: metadata::GuestIndices,
     component: Option<component::GuestIndices>,
     unseal_provider: Option<unseal_provider::GuestIndices>,
+    admission: Option<admission::GuestIndices>,
     interfaces: Vec<Interface>,
 }
 
@@ -77,10 +81,16 @@ impl Plugin {
             })
             .transpose()
             .map_err(wrong(UNSEAL_PROVIDER))?;
-        note(Interface::Admission, has(ADMISSION));
+        let admission = note(Interface::Admission, has(ADMISSION))
+            .then(|| {
+                typecheck::<(&wit::ReviewRequest,), (Result<wit::ReviewResponse, wit::Failure>,)>(&pre, ADMISSION, "review")?;
+                admission::GuestIndices::new(&pre)
+            })
+            .transpose()
+            .map_err(wrong(ADMISSION))?;
         note(Interface::Webhook, has(WEBHOOK));
         let metadata = metadata::GuestIndices::new(&pre).map_err(wrong(METADATA))?;
-        Ok(Self { pre, metadata, component, unseal_provider, interfaces })
+        Ok(Self { pre, metadata, component, unseal_provider, admission, interfaces })
     }
 
     pub(crate) fn interfaces(&self) -> Vec<Interface> {
@@ -105,6 +115,13 @@ impl Plugin {
         }
     }
 
+    pub(crate) fn review(&self, caller: &Caller, request: &ReviewRequest) -> Result<Result<ReviewResponse, Failure>, CallError> {
+        match self.raw_review(caller, &review::write(request))? {
+            Ok(response) => review::read(response, &mut Reader::new(caller.limits.response)).map(Ok),
+            Err(refusal) => failure(refusal).map(Err),
+        }
+    }
+
     pub(crate) fn raw_describe(&self, caller: &Caller) -> Result<wit::Descriptor, CallError> {
         caller.call(&self.pre, |store, instance| self.metadata.load(&mut *store, instance)?.call_describe(store))
     }
@@ -121,6 +138,15 @@ impl Plugin {
     ) -> Result<Result<wit::Seal, wit::Failure>, CallError> {
         let indices = self.unseal_provider.as_ref().ok_or(CallError::MissingInterface { interface: UNSEAL_PROVIDER })?;
         caller.call(&self.pre, |store, instance| indices.load(&mut *store, instance)?.call_render(store, request))
+    }
+
+    pub(crate) fn raw_review(
+        &self,
+        caller: &Caller,
+        request: &wit::ReviewRequest,
+    ) -> Result<Result<wit::ReviewResponse, wit::Failure>, CallError> {
+        let indices = self.admission.as_ref().ok_or(CallError::MissingInterface { interface: ADMISSION })?;
+        caller.call(&self.pre, |store, instance| indices.load(&mut *store, instance)?.call_review(store, request))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The registry of contract versions. A published version is frozen; the next one is a module beside [`crate::v0_1`] and a variant here.
 //! Which version a component speaks is read from the names of its exports.
 
-use banhbaoring_pipeline::contract::{Descriptor, Failure, Request, Response, Seal, SealRequest};
+use banhbaoring_pipeline::contract::{Descriptor, Failure, Request, Response, ReviewRequest, ReviewResponse, Seal, SealRequest};
 use wasmtime::component::InstancePre;
 
 use crate::call::{Caller, Guest};
@@ -106,6 +106,12 @@ impl Versioned {
     pub(crate) fn render_seal(&self, caller: &Caller, request: &SealRequest) -> Result<Result<Seal, Failure>, CallError> {
         match self {
             Self::V0_1(plugin) => plugin.render_seal(caller, request),
+        }
+    }
+
+    pub(crate) fn review(&self, caller: &Caller, request: &ReviewRequest) -> Result<Result<ReviewResponse, Failure>, CallError> {
+        match self {
+            Self::V0_1(plugin) => plugin.review(caller, request),
         }
     }
 }

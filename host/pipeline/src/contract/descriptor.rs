@@ -233,6 +233,17 @@ pub struct AdmissionDescriptor {
     pub match_conditions: Pairs,
     /// Pointers that it may change.
     pub may_touch: Vec<String>,
+    /// Rules that the API server judges by itself where it can.
+    pub validations: Vec<Validation>,
+}
+
+/// A CEL expression that must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Over `object`, `oldObject` and `request`.
+    pub expression: String,
+    /// Why not, and what to do next.
+    pub message: String,
 }
 
 /// How an inbound request is signed.

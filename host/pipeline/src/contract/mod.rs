@@ -6,11 +6,13 @@
 mod descriptor;
 mod request;
 mod response;
+mod review;
 mod seal;
 
 pub use descriptor::*;
 pub use request::*;
 pub use response::*;
+pub use review::*;
 pub use seal::*;
 
 use banhbaoring_api::inventory::ChildEntry;

@@ -161,5 +161,10 @@ fn admission(admission: wit::AdmissionDescriptor, reader: &Reader) -> Result<pip
         mutating: admission.mutating,
         match_conditions: pairs("match-conditions", admission.match_conditions, reader)?,
         may_touch: reader.entries("may-touch", admission.may_touch)?,
+        validations: reader
+            .entries("validations", admission.validations)?
+            .into_iter()
+            .map(|validation| pipeline::Validation { expression: validation.expression, message: validation.message })
+            .collect(),
     })
 }

@@ -32,7 +32,7 @@ pub(super) fn write_seal(request: &pipeline::SealRequest) -> wit::SealRequest {
     }
 }
 
-fn platform(platform: &pipeline::Platform) -> wit::Platform {
+pub(super) fn platform(platform: &pipeline::Platform) -> wit::Platform {
     wit::Platform {
         kubernetes_version: platform.kubernetes_version.clone(),
         apis: platform.apis.clone(),
@@ -80,7 +80,7 @@ fn slot(slot: &pipeline::SlotAnswer) -> wit::SlotAnswer {
     }
 }
 
-fn answer(answer: &pipeline::Answer) -> wit::Answer {
+pub(super) fn answer(answer: &pipeline::Answer) -> wit::Answer {
     wit::Answer {
         id: answer.id.clone(),
         outcome: match &answer.outcome {

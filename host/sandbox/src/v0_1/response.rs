@@ -11,17 +11,15 @@ use crate::error::CallError;
 pub(super) fn read(response: wit::Response, reader: &mut Reader) -> Result<pipeline::Response, CallError> {
     let limits = *reader.limits();
     let objects = Reader::counted("objects", response.objects, limits.objects)?;
-    let needs = Reader::counted("needs", response.needs, limits.items)?;
     let actions = Reader::counted("actions", response.actions, limits.items)?;
     let conditions = Reader::counted("conditions", response.conditions, limits.items)?;
     let events = Reader::counted("events", response.events, limits.items)?;
     let metrics = Reader::counted("metrics", response.metrics, limits.metrics)?;
-    unique("needs", needs.iter().map(|need| need.id.as_str()))?;
     unique("actions", actions.iter().map(|action| action.id.as_str()))?;
     Ok(pipeline::Response {
         objects: each(objects, "objects", |at, o| object(at, o, reader))?,
         secrets: secrets(response.secrets, "", reader)?,
-        needs: each(needs, "needs", |at, n| need(at, n, reader))?,
+        needs: needs(response.needs, reader)?,
         actions: each(actions, "actions", |at, a| {
             Ok(pipeline::Action { spec: reader.object(&format!("{at}.spec"), &a.spec)?, id: a.id, kind: a.kind })
         })?,
@@ -42,6 +40,13 @@ pub(super) fn read(response: wit::Response, reader: &mut Reader) -> Result<pipel
         requeue_after_seconds: response.requeue_after_seconds,
         finalized: response.finalized,
     })
+}
+
+/// Needs, of a component or of a review.
+pub(super) fn needs(list: Vec<wit::Need>, reader: &mut Reader) -> Result<Vec<pipeline::Need>, CallError> {
+    let list = Reader::counted("needs", list, reader.limits().items)?;
+    unique("needs", list.iter().map(|need| need.id.as_str()))?;
+    each(list, "needs", |at, one| need(at, one, reader))
 }
 
 /// Generated Secrets, of a response or of a seal below `prefix`.
