@@ -119,10 +119,9 @@ struct Offer<'a> {
     plugin: &'a Arc<ActivePlugin>,
 }
 
-/// Whether a plugin may serve the owners of that namespace.
+/// Whether a plugin may serve that owner.
 fn serves(plugin: &ActivePlugin, owner: &Owner) -> bool {
-    let namespace = owner.reference.namespace.as_ref();
-    plugin.allowed_namespaces.is_empty() || namespace.is_some_and(|namespace| plugin.allowed_namespaces.contains(namespace))
+    plugin.may_serve(owner.reference.namespace.as_deref())
 }
 
 fn choose<'a>(name: &str, offers: &'a [Offer<'a>], pins: &Pins, problems: &mut Vec<GraphProblem>) -> Option<Offer<'a>> {

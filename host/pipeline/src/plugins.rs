@@ -27,6 +27,13 @@ pub struct ActivePlugin {
     pub allowed_namespaces: Vec<String>,
 }
 
+impl ActivePlugin {
+    /// Whether it may serve what lives in that namespace; absent for what is cluster-scoped.
+    pub fn may_serve(&self, namespace: Option<&str>) -> bool {
+        self.allowed_namespaces.is_empty() || namespace.is_some_and(|namespace| self.allowed_namespaces.iter().any(|one| one == namespace))
+    }
+}
+
 /// All active plugins, by name of their `Plugin` resource. Cheap to clone, never changed in place: a swap makes a new set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PluginSet {

@@ -3,7 +3,8 @@
 //!
 //! Each dimension has its module: `resources` (verbs, relations, namespaces), `objects` (form and metadata), `pods` (what pods may be and
 //! reach), `rbac`, `typed` (Services, accounts, volumes), `generated` (Secrets that the host makes), `needs`, `actions`, `http`, `answer`
-//! (status, conditions, events, metrics), `seal` (answers of providers), `claims` (one object, one component).
+//! (status, conditions, events, metrics), `seal` (answers of providers), `claims` (one object, one component), `review` (questions of a plugin that judges
+//! a write).
 
 mod actions;
 mod answer;
@@ -19,6 +20,7 @@ mod pods;
 mod rbac;
 mod refusal;
 mod resources;
+mod review;
 mod seal;
 pub(crate) mod syntax;
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub(crate) use rbac::within as rule_is_granted;
 pub use refusal::Reason;
 pub(crate) use refusal::{flow, shown};
 pub(crate) use resources::relation_name;
+pub use review::admit_review;
 pub use seal::admit_seal;
 
 /// What may be done. Only [`admit`] makes it.

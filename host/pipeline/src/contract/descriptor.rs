@@ -220,6 +220,17 @@ pub enum Operation {
     Delete,
 }
 
+impl Operation {
+    /// As the API server and grants write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 /// An admission rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdmissionDescriptor {

@@ -6,6 +6,7 @@ use banhbaoring_api::Grants;
 use banhbaoring_api::grants::{AdmissionGrant, HttpGrant, PodGrant, Relation, ResourceGrant};
 
 use crate::admit::{flow, is_reference_prefix, relation_name, rule_is_granted, shown};
+use crate::contract::AdmissionDescriptor;
 use crate::glob;
 
 /// A grant that is asked for and not there.
@@ -165,6 +166,13 @@ fn http_line(grant: &HttpGrant) -> String {
         (None, None) => "service: owned".to_owned(),
     };
     format!("{{{to}, methods: {}, paths: {}}}", flow(&grant.methods), flow(&grant.paths))
+}
+
+/// Whether a grant allows what a descriptor says that it judges.
+pub(crate) fn admission_is_granted(granted: &AdmissionGrant, asked: &AdmissionDescriptor) -> bool {
+    let AdmissionDescriptor { kind, operations, may_touch, mutating: _, match_conditions: _, validations: _ } = asked;
+    let operations = operations.iter().map(|operation| operation.name().to_owned()).collect();
+    admission_covers(granted, &AdmissionGrant { kind: kind.clone(), operations, may_touch: may_touch.clone() })
 }
 
 pub(super) fn admission_covers(granted: &AdmissionGrant, asked: &AdmissionGrant) -> bool {

@@ -3,6 +3,7 @@
 //!
 //! Nothing here looks at an answer: that is `admit`.
 
+mod admissions;
 mod compatible;
 mod components;
 mod conflicts;
@@ -20,6 +21,7 @@ use crate::contract::Descriptor;
 
 pub use compatible::{Incompatible, kind_compatible};
 pub use conflicts::{Conflict, conflicts};
+pub(crate) use covers::admission_is_granted;
 pub use covers::{Missing, covers};
 pub use intersect::intersect;
 
@@ -87,6 +89,7 @@ pub fn check(descriptor: &Descriptor, grants: &Grants) -> Result<(), DescribeErr
         }
     }
     let asked = permissions(descriptor)?;
+    admissions::check(descriptor, &asked)?;
     covers(grants, &asked).map_err(DescribeError::MissingGrant)
 }
 

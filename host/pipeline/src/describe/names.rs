@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::DescribeError;
 use super::schema;
-use crate::admit::syntax::{is_label, is_pointer};
+use crate::admit::syntax::is_label;
 use crate::contract::Descriptor;
 
 const MANY: usize = 64;
@@ -13,7 +13,7 @@ const TEXT: usize = 1024;
 const PAYLOAD: u32 = 1024 * 1024;
 
 pub(super) fn check(descriptor: &Descriptor) -> Result<(), DescribeError> {
-    // Destructured, so that a new field cannot be forgotten; components, kinds and permissions have their own checks.
+    // Destructured, so that a new field cannot be forgotten; components, kinds, admissions and permissions have their own checks.
     let Descriptor {
         name,
         version,
@@ -55,16 +55,6 @@ pub(super) fn check(descriptor: &Descriptor) -> Result<(), DescribeError> {
             unique(&mut names, &format!("{field}.name"), name)?;
         }
         schema::check(&format!("{field}.config-schema"), provider.config_schema.as_ref())?;
-    }
-    for (i, admission) in admissions.iter().enumerate() {
-        kind(&format!("admissions[{i}].kind"), &admission.kind)?;
-        let malformed = admission.may_touch.iter().find(|pointer| !is_pointer(pointer) || pointer.is_empty());
-        if let Some(pointer) = malformed {
-            return Err(DescribeError::invalid(format!("admissions[{i}].may-touch"), "a JSON pointer", pointer));
-        }
-        if !admission.mutating && !admission.may_touch.is_empty() {
-            return Err(DescribeError::invalid(format!("admissions[{i}].may-touch"), "none, because it does not mutate", "pointers"));
-        }
     }
     let mut names = BTreeSet::new();
     for (i, webhook) in webhooks.iter().enumerate() {
