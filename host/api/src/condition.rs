@@ -46,6 +46,8 @@ pub mod plugin {
     pub const LOADED: &str = "Loaded";
     /// What the descriptor asks for is covered by grants and policies.
     pub const PERMISSIONS_GRANTED: &str = "PermissionsGranted";
+    /// The API server asks it about the writes that it judges. Absent where it judges none.
+    pub const ADMISSION_SERVED: &str = "AdmissionServed";
     /// The plugin serves.
     pub const READY: &str = "Ready";
 }

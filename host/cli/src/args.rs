@@ -79,6 +79,12 @@ pub(crate) struct RunArgs {
     /// Allow plain http to any registry whose Plugin says `insecure: true`, not to loopback alone.
     #[arg(long)]
     pub(crate) allow_insecure_registries: bool,
+    /// Address where the API server asks plugins about writes, over TLS; absent: it does not ask.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admission_listen: Option<SocketAddr>,
+    /// Service in the host's namespace whose port 443 leads there; absent: the API server reaches the address itself.
+    #[arg(long, value_name = "NAME", requires = "admission_listen")]
+    pub(crate) admission_service: Option<String>,
     /// Owners reconciled at the same time, for each kind.
     #[arg(long, default_value_t = 16)]
     pub(crate) concurrency: u16,

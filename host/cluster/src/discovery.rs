@@ -64,6 +64,8 @@ impl ServedKind {
 #[derive(Debug, Default)]
 struct Served {
     kinds: HashMap<(String, String), ServedKind>,
+    /// Version and plural name by `group/Kind`, in the version that the group prefers.
+    preferred: HashMap<String, (String, String)>,
     table: KindTable,
     apis: Vec<String>,
     version: String,
@@ -123,6 +125,11 @@ impl Discovery {
     /// The kinds that are served, as admission compares grants with. What is known; nothing is asked.
     pub fn kinds(&self) -> KindTable {
         self.current().table.clone()
+    }
+
+    /// The version that its group prefers, and the plural name, of `group/Kind`. What is known; nothing is asked.
+    pub fn preferred(&self, kind: &str) -> Option<(String, String)> {
+        self.current().preferred.get(kind).cloned()
     }
 
     /// Changes when something is served that was not before, or no longer.
@@ -187,12 +194,15 @@ impl Served {
             let name = group.metadata.and_then(|metadata| metadata.name).unwrap_or_default();
             for version in group.versions {
                 let version_name = version.version.unwrap_or_default();
-                let api_version = if name.is_empty() { version_name } else { format!("{name}/{version_name}") };
+                let api_version = if name.is_empty() { version_name.clone() } else { format!("{name}/{version_name}") };
                 for resource in version.resources {
                     let (Some(plural), Some(kind)) = (resource.resource, resource.response_kind.and_then(|kind| kind.kind)) else {
                         continue;
                     };
                     self.apis.push(format!("{api_version}/{kind}"));
+                    // Versions come in the order in which they are preferred.
+                    let preferred = self.preferred.entry(format!("{name}/{kind}"));
+                    preferred.or_insert_with(|| (version_name.clone(), plural.clone()));
                     let info = ServedKind {
                         api_version: api_version.clone(),
                         kind: kind.clone(),

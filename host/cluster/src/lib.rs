@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod act;
+pub mod admission;
 pub mod answer;
 pub mod apply;
 pub mod client;
@@ -26,6 +27,7 @@ mod relation;
 pub mod request;
 pub mod run;
 pub mod secret;
+pub mod serving;
 mod sighting;
 pub mod version;
 pub mod watch;

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod active;
+mod admission;
 mod definitions;
 mod fence;
 mod health;
@@ -14,4 +15,5 @@ mod owners;
 mod run;
 pub mod telemetry;
 
+pub use admission::AdmissionOptions;
 pub use run::{RunError, RunOptions, run};

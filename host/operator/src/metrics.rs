@@ -43,6 +43,24 @@ struct Reason {
     reason: String,
 }
 
+/// Label set of a verdict on a write.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Verdict {
+    plugin: String,
+    verdict: &'static str,
+}
+
+/// What came of a question about a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// It goes on.
+    Allowed,
+    /// It does not.
+    Denied,
+    /// It goes on without a verdict.
+    Failed,
+}
+
 /// All metrics of one host process.
 pub struct Metrics {
     registry: Registry,
@@ -54,6 +72,7 @@ pub struct Metrics {
     writes: Family<Controller, Counter>,
     plugins: Family<PluginLabels, Gauge>,
     refusals: Family<Reason, Counter>,
+    verdicts: Family<Verdict, Counter>,
     leading: Gauge,
     reported: std::sync::Arc<Reported>,
 }
@@ -70,6 +89,7 @@ impl Default for Metrics {
             writes: Family::default(),
             plugins: Family::default(),
             refusals: Family::default(),
+            verdicts: Family::default(),
             leading: Gauge::default(),
             reported: std::sync::Arc::default(),
             registry: Registry::default(),
@@ -83,6 +103,7 @@ impl Default for Metrics {
         registry.register("banhbaoring_child_writes", "Writes of children that were sent", metrics.writes.clone());
         registry.register("banhbaoring_plugin_active", "1 for the version of a plugin that serves", metrics.plugins.clone());
         registry.register("banhbaoring_plugin_failures", "Lifecycle steps of plugins that failed", metrics.refusals.clone());
+        registry.register("banhbaoring_reviews", "Writes that plugins were asked about, by verdict", metrics.verdicts.clone());
         registry.register("banhbaoring_leading", "1 where this replica leads", metrics.leading.clone());
         registry.register_collector(Box::new(Forward(metrics.reported.clone())));
         Self { registry, ..metrics }
@@ -137,6 +158,16 @@ impl Metrics {
     /// A lifecycle step of a plugin failed, for one of the bounded reasons.
     pub fn plugin_failed(&self, plugin: &str, reason: &str) {
         self.refusals.get_or_create(&Reason { plugin: plugin.to_owned(), reason: reason.to_owned() }).inc();
+    }
+
+    /// A plugin was asked about a write.
+    pub fn judged(&self, plugin: &str, judged: Judged) {
+        let verdict = match judged {
+            Judged::Allowed => "allowed",
+            Judged::Denied => "denied",
+            Judged::Failed => "failed",
+        };
+        self.verdicts.get_or_create(&Verdict { plugin: plugin.to_owned(), verdict }).inc();
     }
 
     /// Whether this replica leads.

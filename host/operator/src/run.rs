@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::active::ActivePlugins;
+use crate::admission::{Admission, AdmissionOptions, Parts};
 use crate::definitions;
 use crate::fence::Fence;
 use crate::health::{self, Health};
@@ -53,6 +54,8 @@ pub struct RunOptions {
     pub allow_insecure_registries: bool,
     /// Owners of a kind that are reconciled at the same time.
     pub concurrency: u16,
+    /// How the API server asks about writes; absent: it does not.
+    pub admission: Option<AdmissionOptions>,
 }
 
 /// Why the operator could not start, or had to stop.
@@ -80,7 +83,7 @@ pub enum RunError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The address is taken.
-    #[error("{address} cannot be listened on: {source}; choose another with --listen")]
+    #[error("{address} cannot be listened on: {source}; choose another with --listen or --admission-listen")]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -124,12 +127,35 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     let (leading, leads) = watch::channel(false);
     let (loaded, mut is_loaded) = watch::channel(false);
+    let host_identity = HostIdentity {
+        namespace: options.host_namespace.clone(),
+        service_account: options.service_account.clone(),
+        webhook_service: options.admission.as_ref().and_then(|admission| admission.service.clone()),
+        ..HostIdentity::default()
+    };
+    let admission = match &options.admission {
+        None => None,
+        Some(wanted) => {
+            let parts = Parts {
+                cluster: cluster.clone(),
+                active: active.clone(),
+                metrics: metrics.clone(),
+                host: host_identity.clone(),
+                cluster_domain: options.cluster_domain.clone(),
+            };
+            let bound = Admission::bind(parts, wanted).await;
+            let (admission, listener) = bound.map_err(|source| RunError::Listen { address: wanted.listen, source })?;
+            tokio::spawn(admission.clone().run(listener, leads.clone(), stop.clone()));
+            Some(admission)
+        }
+    };
     let lifecycle = tokio::spawn(Lifecycle::run(
         LifecycleOptions {
             cluster: cluster.clone(),
             store: ContentStore::open(options.data.join("artifacts"))?,
             sandbox: sandbox(&options)?,
             insecure_anywhere: options.allow_insecure_registries,
+            admission,
         },
         active.clone(),
         metrics.clone(),
@@ -159,11 +185,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         Arc::new(Memo::default()),
         metrics.clone(),
         recorder,
-        HostIdentity {
-            namespace: options.host_namespace.clone(),
-            service_account: options.service_account.clone(),
-            ..HostIdentity::default()
-        },
+        host_identity,
         options.cluster_domain.clone(),
         options.concurrency,
         fence,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use banhbaoring_operator::{RunOptions, telemetry};
+use banhbaoring_operator::{AdmissionOptions, RunOptions, telemetry};
 
 use super::plan;
 use crate::args::RunArgs;
@@ -22,6 +22,7 @@ pub(super) async fn run(args: RunArgs, log: &str) -> Result<ExitCode, CliError> 
         cluster_domain: args.cluster_domain,
         allow_insecure_registries: args.allow_insecure_registries,
         concurrency: args.concurrency,
+        admission: args.admission_listen.map(|listen| AdmissionOptions { listen, service: args.admission_service }),
     })
     .await?;
     Ok(ExitCode::SUCCESS)

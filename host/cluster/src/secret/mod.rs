@@ -9,7 +9,7 @@
 //! anew, and an authority keeps its key.
 
 mod error;
-mod generate;
+pub(crate) mod generate;
 mod hashing;
 pub(crate) mod material;
 mod public;

@@ -33,7 +33,7 @@ impl Lifecycle {
         loaded: watch::Sender<bool>,
         stop: CancellationToken,
     ) {
-        let LifecycleOptions { cluster, store, sandbox, insecure_anywhere } = options;
+        let LifecycleOptions { cluster, store, sandbox, insecure_anywhere, admission } = options;
         let client = cluster.clients.host().clone();
         let (policies, policy_writer) = reflector::store();
         // Not `Store::wait_until_ready`: of several that wait for it only the last is woken.
@@ -60,6 +60,7 @@ impl Lifecycle {
             told: Mutex::default(),
             installed: Mutex::default(),
             compiling: Arc::new(Semaphore::new(COMPILING)),
+            admission,
         });
         let first_look = Arc::new(FirstLook { waiting: Mutex::default(), loaded });
         let (plugins, writer) = reflector::store();
@@ -78,10 +79,13 @@ impl Lifecycle {
             .predicate_filter(predicates::generation, kube::runtime::PredicateConfig::default());
         // A new leader writes the status of everything that it loaded while it stood by.
         let now_leading = WatchStream::from_changes(leading).map(|_| ());
+        let authorities = lifecycle.admission.as_ref().map(|admission| WatchStream::from_changes(admission.authorities()).map(|_| ()));
+        let new_authority = authorities.map_or_else(|| futures::stream::pending().left_stream(), futures::StreamExt::right_stream);
         Controller::for_stream(stream, plugins)
             .with_config(Config::default().concurrency(CONCURRENCY))
             .reconcile_all_on(policy_events)
             .reconcile_all_on(now_leading)
+            .reconcile_all_on(new_authority)
             .graceful_shutdown_on(stop.cancelled_owned())
             .run(
                 move |plugin, lifecycle: Arc<Self>| {

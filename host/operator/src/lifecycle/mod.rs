@@ -31,6 +31,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::active::ActivePlugins;
+use crate::admission::Admission;
 use crate::metrics::Metrics;
 use interval::{INTERVAL, LOOK, interval, too_slow};
 pub use progress::{Progress, Setback, Stage};
@@ -46,6 +47,8 @@ pub struct LifecycleOptions {
     pub sandbox: Sandbox,
     /// Plain http to any registry whose Plugin asks for it.
     pub insecure_anywhere: bool,
+    /// Who tells the API server what to ask; absent where writes are not judged.
+    pub(crate) admission: Option<Arc<Admission>>,
 }
 
 /// Brings plugins from their source to activation.
@@ -64,6 +67,7 @@ pub struct Lifecycle {
     /// Name and digest of revisions whose kinds are installed.
     installed: Mutex<HashSet<(String, String)>>,
     compiling: Arc<Semaphore>,
+    admission: Option<Arc<Admission>>,
 }
 
 /// What is remembered of a plugin between two looks at it.
@@ -120,11 +124,27 @@ impl Lifecycle {
                 if setback.transient { RETRY } else { interval(&plugin.spec) }
             }
         };
+        if *self.leading.borrow() {
+            self.configure_admission(plugin, serving.as_deref(), &mut progress).await;
+        }
         lock(&self.told).insert(name, progress.status().clone());
         if *self.leading.borrow() {
             controller::write_status(self.cluster.clients.host(), plugin, &progress).await?;
         }
         Ok(next)
+    }
+
+    /// What serves is asked about writes from now on. That it is not keeps nothing from serving.
+    async fn configure_admission(&self, plugin: &Plugin, serving: Option<&ActivePlugin>, progress: &mut Progress) {
+        let (Some(admission), Some(serving), Some(uid)) = (&self.admission, serving, &plugin.metadata.uid) else { return };
+        if serving.descriptor.admissions.is_empty() && !progress.knows_of_admission() {
+            return;
+        }
+        let told = admission.configure(serving, uid).await;
+        if let Some(told) = told.as_ref().filter(|told| !told.served) {
+            warn!(plugin = %serving.name, reason = told.reason, message = %told.message, "writes are not judged");
+        }
+        progress.admission(told.as_ref());
     }
 
     async fn advance(&self, name: &str, plugin: &Plugin, progress: &mut Progress) -> Result<(), Setback> {

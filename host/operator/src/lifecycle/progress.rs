@@ -4,6 +4,8 @@ use banhbaoring_api::condition::{self, Condition, ConditionStatus, plugin as typ
 use banhbaoring_api::plugin::{Plugin, PluginStatus};
 use chrono::{SecondsFormat, Utc};
 
+use crate::admission::Told;
+
 /// A step of the lifecycle; each is a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -91,6 +93,22 @@ impl Progress {
     pub fn ready(&mut self, ready: bool, reason: &str, message: impl Into<String>) {
         let status = if ready { ConditionStatus::True } else { ConditionStatus::False };
         self.set(types::READY, status, reason, message.into());
+    }
+
+    /// Whether the plugin is asked about writes; `None` where it does not want to be.
+    pub fn admission(&mut self, told: Option<&Told>) {
+        match told {
+            Some(told) => {
+                let status = if told.served { ConditionStatus::True } else { ConditionStatus::False };
+                self.set(types::ADMISSION_SERVED, status, told.reason, told.message.clone());
+            }
+            None => self.status.conditions.retain(|condition| condition.type_ != types::ADMISSION_SERVED),
+        }
+    }
+
+    /// Whether it was ever told that the plugin is asked about writes.
+    pub fn knows_of_admission(&self) -> bool {
+        self.status.conditions.iter().any(|condition| condition.type_ == types::ADMISSION_SERVED)
     }
 
     /// The status as far as it is known.

@@ -3,8 +3,8 @@
 use super::asker::{Asker, Own};
 use super::naming::SpecNames;
 use super::refusal::{Findings, Reason, shown};
-use super::{NeedScope, PermittedNeed, Refusal, needs};
-use crate::contract::{Need, NeedMode};
+use super::{NeedScope, PermittedNeed, needs};
+use crate::contract::{Failure, FailureClass, Need, NeedMode};
 use crate::kinds::KindTable;
 use crate::observation::Owner;
 use crate::plugins::ActivePlugin;
@@ -12,8 +12,8 @@ use crate::plugins::ActivePlugin;
 /// What may be asked for the sake of a write of `object`.
 ///
 /// # Errors
-/// A need is malformed, not granted, or waits for changes although a write waits for it.
-pub fn admit_review(plugin: &ActivePlugin, object: &Owner, kinds: &KindTable, asked: &[Need]) -> Result<Vec<PermittedNeed>, Refusal> {
+/// A need is malformed, not granted, or waits for changes although a write waits for it: the host's own class of failure.
+pub fn admit_review(plugin: &ActivePlugin, object: &Owner, kinds: &KindTable, asked: &[Need]) -> Result<Vec<PermittedNeed>, Failure> {
     let (own, spec) = (Own::default(), SpecNames::of(object));
     let asker = Asker {
         plugin,
@@ -34,7 +34,7 @@ pub fn admit_review(plugin: &ActivePlugin, object: &Owner, kinds: &KindTable, as
     }
     let permitted = needs::check(&asker, &mut findings, asked);
     match findings.refusal("review", &plugin.name) {
-        Some(refusal) => Err(refusal),
+        Some(refusal) => Err(Failure { class: FailureClass::Plugin, reason: refusal.reason, message: refusal.message, field: None }),
         None => Ok(permitted.into_iter().map(at_once).collect()),
     }
 }

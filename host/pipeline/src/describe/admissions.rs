@@ -82,7 +82,11 @@ fn expressions(admission: &AdmissionDescriptor, own: &[String], field: &impl Fn(
     }
     // A rule that an API server judges by itself locks everybody out where it is wrong: a kind of somebody else's is not the plugin's to lock.
     if !validations.is_empty() && (admission.mutating || !own.contains(&admission.kind)) {
-        return Err(DescribeError::invalid(field("validations"), "none but for a kind that it brings and does not mutate", &admission.kind));
+        return Err(DescribeError::invalid(
+            field("validations"),
+            "none but for a kind that it brings and does not mutate",
+            &admission.kind,
+        ));
     }
     Ok(())
 }

@@ -70,7 +70,9 @@ pub fn name(plugin: &str) -> String {
 pub fn configuration(input: &ConfigurationInput<'_>) -> Configuration {
     let mut told = Configuration::default();
     let (mut validating, mut mutating, mut validations, mut ruled) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (index, admission) in input.plugin.descriptor.admissions.iter().enumerate().filter(|(_, admission)| is_granted(input.plugin, admission)) {
+    for (index, admission) in
+        input.plugin.descriptor.admissions.iter().enumerate().filter(|(_, admission)| is_granted(input.plugin, admission))
+    {
         let Some(rule) = rule(input, admission) else {
             told.unserved.push(admission.kind.clone());
             continue;

@@ -34,7 +34,8 @@ pub fn verdict(admission: &AdmissionDescriptor, object: Option<&Json>, response:
     let warnings = response.warnings.iter().filter(|warning| !warning.trim().is_empty()).take(WARNINGS);
     let warnings = warnings.map(|warning| line(warning, WARNING)).collect();
     if !response.allowed {
-        let message = if response.message.trim().is_empty() { "the plugin gives no reason".to_owned() } else { line(&response.message, MESSAGE) };
+        let message =
+            if response.message.trim().is_empty() { "the plugin gives no reason".to_owned() } else { line(&response.message, MESSAGE) };
         return Ok(Verdict { allowed: false, message, warnings, patch: None });
     }
     let patch = match (response.patches.as_slice(), object) {
