@@ -29,6 +29,8 @@ pub struct Options {
     pub namespace: String,
     /// Its name in the election.
     pub identity: String,
+    /// Whether the API server asks it about writes.
+    pub admission: bool,
 }
 
 /// A running operator. Killed when dropped.
@@ -57,7 +59,7 @@ impl Operator {
         let scratch = Scratch::new("operator")?;
         let binary = Banhbaoring::find()?;
         let path = |name: &str| scratch.path().join(name).display().to_string();
-        let arguments = vec![
+        let mut arguments = vec![
             "run".to_owned(),
             "--kubeconfig".to_owned(),
             options.kubeconfig.display().to_string(),
@@ -72,6 +74,9 @@ impl Operator {
             "--cache-key".to_owned(),
             path("cache.key"),
         ];
+        if options.admission {
+            arguments.extend(["--admission-listen", "127.0.0.1:0"].map(str::to_owned));
+        }
         let server = Launch::program("operator", binary.path(), scratch.path()).args(arguments).env("BANHBAORING_LOG", filter).start()?;
         Ok(Self { server, scratch, beginning: AtomicUsize::new(0) })
     }

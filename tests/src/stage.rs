@@ -56,6 +56,7 @@ impl Stage {
             kubeconfig: cluster.kubeconfig().to_owned(),
             namespace: installation.namespace.clone(),
             identity: "stage".to_owned(),
+            admission: true,
         })?;
         operator.until_leading().await?;
         Ok(Self { operator, installation, publisher, cluster })

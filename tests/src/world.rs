@@ -59,6 +59,7 @@ impl World {
             kubeconfig: self.cluster.kubeconfig().to_owned(),
             namespace: self.installation.namespace.clone(),
             identity: identity.to_owned(),
+            admission: false,
         }
     }
 

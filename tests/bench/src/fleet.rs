@@ -53,6 +53,7 @@ impl Fleet {
             kubeconfig: self.cluster.kubeconfig().to_owned(),
             namespace: self.installation.namespace.clone(),
             identity: "bench".to_owned(),
+            admission: false,
         })?;
         self.operator = Some(operator);
         self.until_leading_again(0).await

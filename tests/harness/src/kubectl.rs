@@ -1,6 +1,7 @@
 //! The real `kubectl`, as a user runs it.
 
-use std::{path::PathBuf, process::Stdio};
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
 
 use tokio::{io::AsyncWriteExt, process::Command};
 
@@ -45,11 +46,25 @@ impl Kubectl {
         self.run_with_input(&["apply", "--server-side", "-f", "-"], manifests).await
     }
 
+    /// Server-side applies YAML or JSON and returns the warnings that came with it.
+    ///
+    /// # Errors
+    /// [`Error::Command`] with the API server's refusal.
+    pub async fn apply_for_warnings(&self, manifests: &str) -> Result<String> {
+        let output = self.output(&["apply", "--server-side", "-f", "-"], manifests).await?;
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Runs it with text at standard input.
     ///
     /// # Errors
     /// [`Error::Command`] with what it wrote to standard error.
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Result<String> {
+        let output = self.output(arguments, input).await?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    async fn output(&self, arguments: &[&str], input: &str) -> Result<Output> {
         let mut command = Command::new(&self.program);
         command.arg("--kubeconfig").arg(&self.kubeconfig);
         if let Some(namespace) = &self.namespace {
@@ -73,7 +88,7 @@ impl Kubectl {
         let ((), output) = tokio::join!(write, child.wait_with_output());
         let output = output.map_err(Error::machine("wait for kubectl"))?;
         if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+            return Ok(output);
         }
         Err(Error::Command {
             command: format!("kubectl {}", arguments.join(" ")),

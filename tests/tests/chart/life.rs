@@ -61,7 +61,7 @@ impl Site {
     /// An operator with a token of the account that the chart made, and no other right.
     async fn operator(&self) -> Operator {
         let kubeconfig = self.cluster.kubeconfig_of(NAMESPACE, ACCOUNT).await.unwrap();
-        let options = operator::Options { kubeconfig, namespace: NAMESPACE.to_owned(), identity: "chart".to_owned() };
+        let options = operator::Options { kubeconfig, namespace: NAMESPACE.to_owned(), identity: "chart".to_owned(), admission: true };
         let operator = Operator::start(&options).unwrap();
         operator.until_leading().await.unwrap();
         operator
@@ -149,6 +149,7 @@ async fn a_release_serves_with_the_rights_of_its_chart_alone_and_nothing_in_its_
     let children = team.until_children("vault", &parts_of("vault")).await.unwrap();
     team.until_condition("vault", "Reconciled", "True").await.unwrap();
     let before = treasure(&team).await;
+    judged(&site, &team).await;
     // All is as it should be, and that is no event.
     team.apply(&[cluster("refused", &json!({"unseal": {"type": "nobodys", "keyId": "a"}}))]).await.unwrap();
     team.until_condition("refused", "Reconciled", "False").await.unwrap();
@@ -198,6 +199,36 @@ async fn a_release_serves_with_the_rights_of_its_chart_alone_and_nothing_in_its_
     assert!(refused.contains("conflict") && refused.contains(".spec.versions"), "{refused}");
     site.helm(&["install", "--skip-crds"], &current, &json!({})).await.unwrap();
     assert!(site.has_field("later").await);
+}
+
+/// Writes are judged with the rights of the chart, by the plugin and by the API server itself.
+async fn judged(site: &Site, team: &Team) {
+    let conditions = site.get("plugin/openbao").await["status"]["conditions"].clone();
+    let served = conditions.as_array().into_iter().flatten().find(|condition| condition["type"] == "AdmissionServed");
+    assert_eq!(served.map(|served| &served["status"]), Some(&json!("True")), "{conditions}");
+    // An API server takes up what it was told after a moment.
+    wait::until(PATIENCE, "a write that only the plugin can judge to be denied", async || {
+        let written = team.apply(&[cluster("judged", &json!({"tls": {"ipAddresses": ["999.1.1.1"]}}))]).await;
+        match written.map_err(|error| error.to_string()) {
+            Err(told) if told.contains("spec.tls.ipAddresses[0]: expected an address") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+    .unwrap();
+    team.kubectl.run(&["delete", "openbaocluster/judged", "--ignore-not-found"]).await.unwrap();
+    let protect = |protected: bool| json!({"spec": {"deletionProtection": protected}});
+    team.patch("openbaocluster/vault", &protect(true)).await.unwrap();
+    wait::until(PATIENCE, "a deletion to be denied by the API server's own policy", async || {
+        let deleted = team.kubectl.run(&["delete", "openbaocluster/vault", "--dry-run=server"]).await;
+        match deleted.map_err(|error| error.to_string()) {
+            Err(told) if told.contains("ValidatingAdmissionPolicy 'banhbaoring-openbao'") && told.contains("deletionProtection") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+    .unwrap();
+    team.patch("openbaocluster/vault", &protect(false)).await.unwrap();
 }
 
 /// Other values, the key from a Secret, a plugin less; and back.
@@ -252,6 +283,10 @@ async fn gone(site: &Site, team: &Team) {
     wait::until(PATIENCE, "nothing of the release to be left", async || {
         let kinds = "clusterroles,clusterrolebindings,plugins,pluginpolicies";
         let cluster = site.kubectl.run(&["get", kinds, "-l", &selector, "-o", "name"]).await.map_err(|error| error.to_string())?;
+        let told =
+            "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
+        let by_host = "app.kubernetes.io/managed-by=banhbaoring";
+        let cluster = cluster + &site.kubectl.run(&["get", told, "-l", by_host, "-o", "name"]).await.map_err(|error| error.to_string())?;
         let namespaced = team.survey.everything(&selector).await.map_err(|error| format!("{error:#}"))?;
         let names: Vec<String> = namespaced.iter().map(name_of).collect();
         if cluster.is_empty() && names.is_empty() { Ok(()) } else { Err(format!("{cluster} {names:?}")) }

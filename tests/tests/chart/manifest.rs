@@ -17,7 +17,12 @@ async fn applied_once_the_manifest_makes_everything_that_an_operator_needs_to_le
         kubectl.in_namespace(NAMESPACE).run(&["get", "serviceaccount", &format!("plugin-{plugin}")]).await.unwrap();
     }
     let kubeconfig = cluster.kubeconfig_of(NAMESPACE, ACCOUNT).await.unwrap();
-    let operator = Operator::start(&operator::Options { kubeconfig, namespace: NAMESPACE.to_owned(), identity: "manifest".to_owned() });
+    let operator = Operator::start(&operator::Options {
+        kubeconfig,
+        namespace: NAMESPACE.to_owned(),
+        identity: "manifest".to_owned(),
+        admission: true,
+    });
     let operator = operator.unwrap();
     operator.until_leading().await.unwrap();
     assert_eq!(operator.get("/readyz").await.unwrap(), "ok");

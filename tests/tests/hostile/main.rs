@@ -18,4 +18,5 @@ mod crowd;
 mod cuts;
 mod descriptors;
 mod grants;
+mod reviews;
 mod villain;

@@ -41,6 +41,7 @@ pub async fn run() -> Result<()> {
         kubeconfig: cluster.kubeconfig().to_owned(),
         namespace: installation.namespace.clone(),
         identity: "demo".to_owned(),
+        admission: true,
     })?;
     let kubectl = cluster.kubectl()?;
     let outcome = show(&cluster, &kubectl, &operator, &mut clock).await;

@@ -1,0 +1,157 @@
+//! Plugins that judge writes, well or badly: a denial is told to who writes, a defect of the plugin keeps nobody from writing, and what the API server was
+//! told goes when the plugin does.
+
+use std::time::Duration;
+
+use banhbaoring_hostile::Puppet;
+use banhbaoring_testing::kubectl::Kubectl;
+use banhbaoring_testing::wait;
+use banhbaoring_tests::objects;
+use kube::Api;
+use kube::api::{DeleteParams, DynamicObject};
+use serde_json::{Value, json};
+
+use crate::villain::Villain;
+
+/// An API server takes up a configuration after a moment.
+const SOON: Duration = Duration::from_secs(60);
+/// Secret with the host's certificate.
+const SECRET: &str = "banhbaoring-admission";
+
+struct Judge {
+    villain: Villain,
+    kubectl: Kubectl,
+}
+
+impl Judge {
+    /// A plugin that judges writes of its own kind, and that is asked already.
+    async fn asked(name: &str, mutating: bool) -> Self {
+        let villain = Villain::idle(name).await;
+        let Puppet { name, group, kind, .. } = villain.puppet();
+        let mut judging = Puppet { name, group, kind, ..Puppet::judging(mutating) };
+        judging.permissions["admission"][0]["kind"] = judging.group_kind().into();
+        let grants = &judging.permissions["admission"];
+        villain.publish(&judging.component(), "good").await;
+        villain.change_plugin(&json!({"grants": {"admission": grants}})).await;
+        villain.until_plugin(&[("Ready", "True", "Active"), ("AdmissionServed", "True", "Served")]).await;
+        let kubectl = villain.stage.cluster.kubectl().unwrap().in_namespace(&villain.namespace);
+        let judge = Self { villain, kubectl };
+        judge.until_denied().await;
+        judge
+    }
+
+    fn owner(&self, name: &str, spec: &Value) -> String {
+        let api_version = format!("{}/v1alpha1", self.villain.group);
+        json!({"apiVersion": api_version, "kind": "Villain", "metadata": {"name": name}, "spec": spec}).to_string()
+    }
+
+    async fn until_denied(&self) {
+        let denied = wait::until(SOON, "a write to be denied", async || {
+            match self.kubectl.apply(&self.owner("denied", &json!({"review": "deny"}))).await {
+                Err(error) if error.to_string().contains("denied the request") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+        denied.await.unwrap_or_else(|error| panic!("{error}\n{}", self.villain.stage.operator.server().log_tail()));
+    }
+
+    async fn until_allowed(&self) {
+        wait::until(SOON, "nobody to be asked", async || self.kubectl.apply(&self.owner("allowed", &json!({"review": "deny"}))).await)
+            .await
+            .unwrap();
+    }
+
+    async fn configuration(&self, kind: &str) -> Option<Value> {
+        let resource = objects::resource("admissionregistration.k8s.io", kind);
+        let resource =
+            kube::core::ApiResource { version: "v1".to_owned(), api_version: "admissionregistration.k8s.io/v1".to_owned(), ..resource };
+        let api: Api<DynamicObject> = Api::all_with(self.villain.kube.clone(), &resource);
+        api.get_opt(&format!("banhbaoring-{}", self.villain.name)).await.unwrap().map(|found| serde_json::to_value(found).unwrap())
+    }
+
+    async fn bundle(&self) -> Value {
+        self.configuration("ValidatingWebhookConfiguration").await.unwrap()["webhooks"][0]["clientConfig"]["caBundle"].clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_is_told_to_who_writes_and_nobody_is_locked_out_by_a_plugin_that_fails() {
+    let judge = Judge::asked("judge", false).await;
+    let told = judge.kubectl.apply(&judge.owner("a", &json!({"review": "deny"}))).await.expect_err("denied").to_string();
+    assert!(told.contains(r#"admission webhook "0.judge.plugins.banhbaoring.io" denied the request"#), "{told}");
+    for (review, reason) in
+        [("loop", "OutOfFuel"), ("trap", "Trapped"), ("big", "ResponseTooLarge"), ("outside", "PatchNotAllowed"), ("fail", "")]
+    {
+        let warning = judge.kubectl.apply_for_warnings(&judge.owner(review, &json!({"review": review}))).await.unwrap();
+        assert!(warning.contains("Warning: plugin judge did not judge this") && warning.contains(reason), "{review}: {warning}");
+    }
+    let stored = judge.kubectl.run(&["get", "villain/outside", "-o", "jsonpath={.spec}"]).await.unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&stored).unwrap(),
+        json!({"review": "outside"}),
+        "what it may not change is as it was written"
+    );
+    let quiet = judge.kubectl.apply_for_warnings(&judge.owner("good", &json!({"review": "else"}))).await.unwrap();
+    assert!(!quiet.contains("Warning"), "{quiet}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_plugin_may_change_is_changed_before_it_is_stored() {
+    let judge = Judge::asked("changer", true).await;
+    judge.kubectl.apply(&judge.owner("a", &json!({"review": "change"}))).await.unwrap();
+    let stored = judge.kubectl.run(&["get", "villain/a", "-o", "jsonpath={.spec.reviewed}"]).await.unwrap();
+    assert_eq!(stored, "yes");
+    assert!(judge.configuration("ValidatingWebhookConfiguration").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_of_the_plugin_waits_for_nobody() {
+    let judge = Judge::asked("unlocked", false).await;
+    let account = judge.villain.until_plugin(&[("Ready", "True", "Active")]).await["spec"]["serviceAccountRef"].clone();
+    let user = format!("system:serviceaccount:{}:{}", account["namespace"].as_str().unwrap(), account["name"].as_str().unwrap());
+    let apply = ["apply", "--server-side", "-f", "-", "--as", &user];
+    judge.kubectl.run_with_input(&apply, &judge.owner("by-the-host", &json!({"review": "deny"}))).await.unwrap();
+    judge.kubectl.apply(&judge.owner("by-somebody", &json!({"review": "deny"}))).await.expect_err("everybody else is asked about");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_lost_is_made_anew_and_the_api_server_told() {
+    let judge = Judge::asked("renewed", false).await;
+    let before = judge.bundle().await;
+    let host = judge.villain.stage.cluster.kubectl().unwrap().in_namespace(&judge.villain.stage.installation.namespace);
+    host.run(&["delete", "secret", SECRET]).await.unwrap();
+    wait::until(Duration::from_secs(120), "another authority", async || {
+        let now = judge.bundle().await;
+        if now == before { Err("the same") } else { Ok(()) }
+    })
+    .await
+    .unwrap();
+    judge.until_denied().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_taken_back_and_a_plugin_that_goes_are_asked_no_more() {
+    let judge = Judge::asked("retired", false).await;
+    judge.villain.change_plugin(&json!({"grants": {"admission": null}})).await;
+    judge.until_allowed().await;
+    judge.villain.until_plugin(&[("PermissionsGranted", "False", "MissingGrant"), ("Ready", "True", "ServingPrevious")]).await;
+    wait::until(SOON, "the configuration to go", async || match judge.configuration("ValidatingWebhookConfiguration").await {
+        None => Ok(()),
+        Some(left) => Err(left.to_string()),
+    })
+    .await
+    .unwrap();
+
+    let leaving = Judge::asked("leaving", false).await;
+    let plugins: Api<DynamicObject> = Api::all_with(leaving.villain.kube.clone(), &objects::plugins());
+    plugins.delete(&leaving.villain.name, &DeleteParams::default()).await.unwrap();
+    leaving.until_allowed().await;
+    wait::until(SOON, "the configuration to go with its Plugin", async || {
+        match leaving.configuration("ValidatingWebhookConfiguration").await {
+            None => Ok(()),
+            Some(left) => Err(left.to_string()),
+        }
+    })
+    .await
+    .unwrap();
+}
