@@ -113,6 +113,12 @@ impl<A: Admission> ReviewContext<A> {
         &self.old_object
     }
 
+    /// The same write if it stored once more what is there; `None` where it is created. What is refused of that was wrong before.
+    pub fn before(&self) -> Option<Self> {
+        let request = ReviewRequest { object: Some(self.request.old_object.clone()?), ..self.request.clone() };
+        Some(Self { request, object: self.old_object.clone(), old_object: self.old_object.clone(), kind: PhantomData })
+    }
+
     /// What lies at this JSON pointer differs between the two. A stored object that is not right must stay writable elsewhere, so judge only what changed.
     pub fn changes(&self, pointer: &str) -> bool {
         self.object.pointer(pointer) != self.old_object.pointer(pointer)

@@ -77,15 +77,16 @@ pub use plugin::{Exported, Plugin};
 pub use response::Response;
 pub use seal::{SealContext, UnsealProvider};
 pub use wit::{
-    Action, AdmissionDescriptor, ComponentDescriptor, ConditionStatus, Criticality, Failure, FailureClass, Gate, GeneratedSecret, Need, Operation, Seal,
+    Action, AdmissionDescriptor, ComponentDescriptor, ConditionStatus, Criticality, Failure, FailureClass, Gate, GeneratedSecret, Need,
+    Operation, Seal,
 };
 
 /// What most plugins import.
 pub mod prelude {
     pub use crate::contract::{ObjectRef, SecretHash, SecretKeyRef, action, generator, need};
     pub use crate::{
-        Action, Admission, AdmissionDescriptor, Answer, Component, ComponentDescriptor, ConditionStatus, Context, Criticality, DynamicObject,
-        Failure, Gate, GeneratedSecret, KindSource, Need, Object, Operation, PlatformExt, Response, ReviewContext, Seal, SealContext,
-        UnsealProvider, Verdict, export_plugin, wit,
+        Action, Admission, AdmissionDescriptor, Answer, Component, ComponentDescriptor, ConditionStatus, Context, Criticality,
+        DynamicObject, Failure, Gate, GeneratedSecret, KindSource, Need, Object, Operation, PlatformExt, Response, ReviewContext, Seal,
+        SealContext, UnsealProvider, Verdict, export_plugin, wit,
     };
 }
