@@ -1,5 +1,41 @@
 //! Judging writes: a struct, which writes it judges, and one pure function from a [`ReviewContext`] to a [`Verdict`]. A refusal is the same [`Failure`] that a
 //! component gives, so that one check serves both: what the class says is the writer's to mend becomes a denial that names the field.
+//!
+//! ```
+//! # use banhbaoring_sdk::prelude::*;
+//! # #[derive(serde::Deserialize)] struct Config { greeting: String }
+//! struct HelloAdmission;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Written { spec: Config }                     // only what is judged
+//!
+//! impl Admission for HelloAdmission {
+//!     const KIND: &'static str = "example.org/Hello";
+//!     type Object = Written;                          // or DynamicObject
+//!
+//!     fn describe() -> AdmissionDescriptor {
+//!         AdmissionDescriptor::on(&[Operation::Create, Operation::Update, Operation::Delete])
+//!             .validation("request.operation != 'DELETE' || !has(oldObject.spec.keep) || !oldObject.spec.keep", "spec.keep is set; take it off first")
+//!     }
+//!
+//!     fn review(cx: &ReviewContext<Self>) -> Result<Verdict, Failure> {
+//!         if cx.operation() == Operation::Delete {
+//!             let kept = cx.old_value().pointer("/spec/keep") == Some(&true.into());
+//!             return Ok(if kept { Verdict::denied("spec.keep is set; take it off first") } else { Verdict::allowed() });
+//!         }
+//!         if cx.is_deleting() || !cx.changes("/spec") {
+//!             return Ok(Verdict::allowed());          // what is stored stays writable
+//!         }
+//!         if cx.object()?.spec.greeting.is_empty() {
+//!             return Err(Failure::invalid("spec.greeting", "expected a greeting, found none; write one"));
+//!         }
+//!         Ok(Verdict::allowed().warn("greetings cannot be taken back"))
+//!     }
+//! }
+//!
+//! export_plugin!(name: "hello", admissions: [HelloAdmission]);
+//! # fn main() {}
+//! ```
 
 use std::marker::PhantomData;
 
