@@ -60,8 +60,14 @@ fn every_plugin_imports_nothing_and_answers_its_goldens_as_it_does_natively() {
         let descriptor = module.describe().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(descriptor.name, name);
         assert!(module.interfaces().contains(&Interface::Metadata));
-        for case in Golden::<Value>::all(&folder.join("tests/goldens")).unwrap() {
-            let call = if case.request.get("component").is_some() { golden::reconcile } else { golden::render_seal };
+        let reviews = folder.join("tests/reviews");
+        let reviews = if reviews.is_dir() { Golden::<Value>::all(&reviews).unwrap() } else { Vec::new() };
+        for case in Golden::<Value>::all(&folder.join("tests/goldens")).unwrap().into_iter().chain(reviews) {
+            let call = match &case.request {
+                request if request.get("component").is_some() => golden::reconcile,
+                request if request.get("operation").is_some() => golden::review,
+                _ => golden::render_seal,
+            };
             let answer = call(&module, case.request.clone()).unwrap_or_else(|error| panic!("{name}, {}: {error}", case.name));
             let answer: Outcome<Value> = serde_json::from_value(answer).unwrap();
             let expected = fs::read_to_string(&case.response).unwrap();

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::admission::Admission;
 use crate::component::Component;
 use crate::json::canonical;
 use crate::seal::UnsealProvider;
@@ -116,6 +117,15 @@ impl PluginDescriptor {
             aliases: P::ALIASES.iter().map(|alias| (*alias).to_owned()).collect(),
             config_schema: Some(canonical(&crate::seal::config_schema::<P>())),
         });
+        self
+    }
+
+    /// One more admission.
+    #[must_use]
+    pub fn admission<A: Admission>(mut self) -> Self {
+        let mut descriptor = A::describe();
+        descriptor.kind = A::KIND.to_owned();
+        self.0.admissions.push(descriptor);
         self
     }
 

@@ -1,4 +1,4 @@
-//! The macro that makes a plugin of components and providers.
+//! The macro that makes a plugin of components, providers and admissions.
 
 /// Makes the plugin of this crate: a struct `Exports` that implements [`Plugin`](crate::Plugin), and in WebAssembly the exports of the
 /// contract. The version is the crate's. All parts but the name may be left out; their order is fixed:
@@ -11,6 +11,7 @@
 ///     config: PluginConfig,              // type of Plugin.spec.config
 ///     components: [Redis],               // types that implement Component
 ///     unseal_providers: [OciKms],        // types that implement UnsealProvider
+///     admissions: [RedisAdmission],      // types that implement Admission
 ///     kinds: [KindSource::watch(CRD)],   // values
 ///     images: {"server": "docker.io/library/redis:8"},
 ///     permissions: serde_json::json!({…}),
@@ -25,6 +26,7 @@ macro_rules! export_plugin {
         $(, config: $config:ty)?
         $(, components: [$($component:ty),* $(,)?])?
         $(, unseal_providers: [$($provider:ty),* $(,)?])?
+        $(, admissions: [$($admission:ty),* $(,)?])?
         $(, kinds: [$($kind:expr),* $(,)?])?
         $(, images: {$($role:literal : $image:expr),* $(,)?})?
         $(, permissions: $permissions:expr)?
@@ -42,6 +44,7 @@ macro_rules! export_plugin {
                 $(let descriptor = descriptor.config::<$config>();)?
                 $($(let descriptor = descriptor.component::<$component>();)*)?
                 $($(let descriptor = descriptor.unseal_provider::<$provider>();)*)?
+                $($(let descriptor = descriptor.admission::<$admission>();)*)?
                 $($(let descriptor = descriptor.kind($kind);)*)?
                 $($(let descriptor = descriptor.image($role, $image);)*)?
                 $(let descriptor = descriptor.permissions(&$permissions);)?
@@ -66,6 +69,19 @@ macro_rules! export_plugin {
                     request: $crate::wit::SealRequest,
                 ) -> ::core::result::Result<$crate::wit::Seal, $crate::wit::Failure> {
                     $crate::__render_seal!(request, $($provider),*)
+                }
+            )?
+
+            $(
+                fn review(
+                    request: $crate::wit::ReviewRequest,
+                ) -> ::core::result::Result<$crate::wit::ReviewResponse, $crate::wit::Failure> {
+                    $(
+                        if $crate::admission::judges::<$admission>(&request) {
+                            return $crate::admission::review::<$admission>(request);
+                        }
+                    )*
+                    ::core::result::Result::Err($crate::plugin::missing("admission", &request.kind))
                 }
             )?
         }

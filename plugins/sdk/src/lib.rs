@@ -1,5 +1,6 @@
 //! What the author of a Rust plugin depends on. A component is a struct and one function from a [`Context`] to a [`Response`]; an
-//! unseal provider is a struct and one function from a [`SealContext`] to a [`Seal`]. [`export_plugin!`] makes a plugin of them.
+//! unseal provider is a struct and one function from a [`SealContext`] to a [`Seal`]; an admission is a struct and one function from a
+//! [`ReviewContext`] to a [`Verdict`]. [`export_plugin!`] makes a plugin of them.
 //!
 //! The same crate compiles natively, where tests call the functions directly or through [`testing`], and to WebAssembly.
 //!
@@ -39,6 +40,7 @@
 //! Nothing here talks to a cluster, and no code here knows a product: kinds and renderers live in the plugins' own crates.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
+pub mod admission;
 pub mod answer;
 pub mod bindings;
 pub mod component;
@@ -62,6 +64,7 @@ pub mod testing;
 /// The contract's types as they cross to the host.
 pub use bindings::exports::banhbaoring::plugin::types as wit;
 
+pub use admission::{Admission, ReviewContext, Verdict};
 pub use answer::Answer;
 pub use banhbaoring_contract as contract;
 pub use component::Component;
@@ -73,13 +76,17 @@ pub use platform::PlatformExt;
 pub use plugin::{Exported, Plugin};
 pub use response::Response;
 pub use seal::{SealContext, UnsealProvider};
-pub use wit::{Action, ComponentDescriptor, ConditionStatus, Criticality, Failure, FailureClass, Gate, GeneratedSecret, Need, Seal};
+pub use wit::{
+    Action, AdmissionDescriptor, ComponentDescriptor, ConditionStatus, Criticality, Failure, FailureClass, Gate, GeneratedSecret, Need,
+    Operation, Seal,
+};
 
 /// What most plugins import.
 pub mod prelude {
     pub use crate::contract::{ObjectRef, SecretHash, SecretKeyRef, action, generator, need};
     pub use crate::{
-        Action, Answer, Component, ComponentDescriptor, ConditionStatus, Context, Criticality, DynamicObject, Failure, Gate,
-        GeneratedSecret, KindSource, Need, Object, PlatformExt, Response, Seal, SealContext, UnsealProvider, export_plugin, wit,
+        Action, Admission, AdmissionDescriptor, Answer, Component, ComponentDescriptor, ConditionStatus, Context, Criticality,
+        DynamicObject, Failure, Gate, GeneratedSecret, KindSource, Need, Object, Operation, PlatformExt, Response, ReviewContext, Seal,
+        SealContext, UnsealProvider, Verdict, export_plugin, wit,
     };
 }

@@ -17,6 +17,7 @@ mod contract;
 mod library;
 mod lower;
 mod puppet;
+mod review;
 
 pub use broken::Broken;
-pub use puppet::{BEHAVIOURS, Puppet};
+pub use puppet::{BEHAVIOURS, Puppet, REVIEWS};

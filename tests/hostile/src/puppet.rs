@@ -30,6 +30,11 @@ pub const BEHAVIOURS: &[&str] = &[
     "refuse",
 ];
 
+/// What `spec.review` may say of the write of the puppet itself, where it has [`Puppet::admissions`]: `loop`, `trap`, `big` (a message of 5 MiB), `outside` (a
+/// change of `/spec/behaviour`, whatever it may touch), `change` (`/spec/reviewed` becomes `yes`), `deny`, `fail` (a failure of the class `internal`).
+/// Everything else, and what says nothing, is allowed.
+pub const REVIEWS: &[&str] = &["loop", "trap", "big", "outside", "change", "deny", "fail"];
+
 /// Where static data starts.
 const BASE: usize = 1_024;
 const BIG: usize = 10 << 20;
@@ -55,6 +60,11 @@ pub struct Puppet {
     pub fickle: bool,
     /// Further behaviours: the name, and a response in the form of the WIT (`{"objects": [{"manifest": {…}}], "needs": […]}`).
     pub answers: Vec<(String, Value)>,
+    /// Which writes it judges, in the form of the WIT (`{"operations": ["create"], "mutating": true, "may-touch": ["/spec/reviewed"]}`; the kind is its own
+    /// unless said). None: it judges nothing and exports no `review`.
+    pub admissions: Vec<Value>,
+    /// Further values of `spec.review`: the name, and a verdict in the form of the WIT (`{"allowed": true, "warnings": ["…"]}`).
+    pub verdicts: Vec<(String, Value)>,
 }
 
 impl Default for Puppet {
@@ -68,6 +78,8 @@ impl Default for Puppet {
             permissions: json!({}),
             fickle: false,
             answers: Vec::new(),
+            admissions: Vec::new(),
+            verdicts: Vec::new(),
         }
     }
 }
@@ -88,7 +100,27 @@ impl Puppet {
     pub fn component(&self) -> Vec<u8> {
         let contract = Contract::published();
         let module = self.module(&contract, &Tampering::default());
-        contract.encode(&module, &["component-plugin"], "")
+        let worlds: &[&str] = if self.admissions.is_empty() { &["component-plugin"] } else { &["component-plugin", "admission-plugin"] };
+        contract.encode(&module, worlds, "")
+    }
+
+    /// A puppet that judges every write of its own kind, and may set `/spec/reviewed` if it is to change anything.
+    pub fn judging(mutating: bool) -> Self {
+        let may_touch = if mutating { json!(["/spec/reviewed"]) } else { json!([]) };
+        let operations = json!(["create", "update", "delete"]);
+        let mut puppet = Self::default();
+        let mut grant = json!({"kind": puppet.group_kind(), "operations": ["CREATE", "UPDATE", "DELETE"]});
+        if mutating {
+            grant["mayTouch"] = may_touch.clone();
+        }
+        puppet.permissions = json!({"admission": [grant]});
+        puppet.admissions = vec![json!({"operations": operations, "mutating": mutating, "may-touch": may_touch})];
+        puppet
+    }
+
+    /// `group/Kind`.
+    pub fn group_kind(&self) -> String {
+        format!("{}/{}", self.group, self.kind)
     }
 
     /// The plural and lower-case name of the kind.
@@ -99,6 +131,14 @@ impl Puppet {
     /// The CRD of the kind.
     pub fn crd(&self) -> Value {
         let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let mut spec = json!({
+            "behaviour": {"type": "string"},
+            "objects": {"type": "array", "items": anything},
+        });
+        if !self.admissions.is_empty() {
+            spec["review"] = json!({"type": "string"});
+            spec["reviewed"] = json!({"type": "string"});
+        }
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
@@ -117,10 +157,7 @@ impl Puppet {
                         "properties": {
                             "spec": {
                                 "type": "object",
-                                "properties": {
-                                    "behaviour": {"type": "string"},
-                                    "objects": {"type": "array", "items": anything},
-                                },
+                                "properties": spec,
                             },
                             "status": anything,
                         },
@@ -132,6 +169,12 @@ impl Puppet {
 
     fn descriptor(&self) -> Value {
         let kinds = if self.brings_kind { json!([{"crd": self.crd(), "observation": "watch"}]) } else { json!([]) };
+        let mut admissions = self.admissions.clone();
+        for admission in &mut admissions {
+            if admission.get("kind").is_none() {
+                admission["kind"] = self.group_kind().into();
+            }
+        }
         json!({
             "name": self.name,
             "version": self.version,
@@ -139,10 +182,11 @@ impl Puppet {
             "kinds": kinds,
             "components": [{
                 "name": self.name,
-                "kind": format!("{}/{}", self.group, self.kind),
+                "kind": self.group_kind(),
                 "criticality": "required",
                 "condition-types": ["PuppetReady"],
             }],
+            "admissions": admissions,
             "permissions": self.permissions,
         })
     }
@@ -271,6 +315,7 @@ impl Puppet {
             ));
         }
 
+        let review = if self.admissions.is_empty() { String::new() } else { crate::review::function(contract, &mut image, &self.verdicts) };
         let config = image.offset(&request, "config");
         let heap = image.end().next_multiple_of(16);
         let pages = tampering.pages.max(heap / 65_536 + 2);
@@ -294,6 +339,7 @@ impl Puppet {
     {dispatch}
     (call $objects (local.get $config) (local.get $length) (i32.const {plain_objects}))
     (i32.const {plain}))
+  {review}
   (func $objects (param $p i32) (param $length i32) (param $list i32)
     (local $i i32) (local $depth i32) (local $start i32) (local $c i32) (local $text i32) (local $entry i32)
     (local.set $i (call $find (local.get $p) (local.get $length)

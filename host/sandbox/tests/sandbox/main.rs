@@ -6,6 +6,7 @@ mod determinism;
 mod golden;
 mod hostile_answers;
 mod hostile_components;
+mod hostile_reviews;
 mod limits;
 mod rendering;
 

@@ -101,6 +101,11 @@ pub struct OpenBaoClusterSpec {
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
+    /// Nobody can delete the cluster while this is true; set it to false first. Where the API server serves ValidatingAdmissionPolicies, that holds also
+    /// while the operator is down. A namespace with such a cluster in it stays `Terminating`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deletion_protection: bool,
+
     /// Who unseals the nodes. Absent: a key that is made and kept in a Secret.
     #[serde(default)]
     pub unseal: UnsealSpec,

@@ -10,9 +10,10 @@ use crate::image::{Image, Question};
 use crate::live::{self, Attention, Live};
 use crate::operation::{self, Fate};
 use crate::plugin_config::PluginConfig;
+use crate::prepared::Prepared;
 use crate::report::Facts;
 use crate::version::ServerVersion;
-use crate::{access, check, config, expansion, image, initialization, objects, plugin_catalog, report, secrets};
+use crate::{access, expansion, image, initialization, objects, plugin_catalog, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -78,15 +79,11 @@ impl Component for OpenBao {
             platform: cx.platform(),
             config: &plugin_config,
         };
-        check::check(&cluster)?;
-        plugin_catalog::check(&cluster)?;
-        if image.name.is_none() {
-            return held(cx, &cluster, &image, question.as_ref());
-        }
-        let by_itself = initialization::is_by_itself(&cluster)?;
         let live = Live::read(cx, &cluster)?;
-        let config = config::render(&cluster)?;
-        let template = objects::template(&cluster, &config)?;
+        let Prepared { config, template, by_itself } = Prepared::of(&cluster, live.was_initialized())?;
+        if image.name.is_none() {
+            return held(cx, &cluster, &live, &image, question.as_ref());
+        }
         let requests = |id: &str| Ok(fate_of(cx.outcome::<action::Http>(id)?, refused));
         let deletions = |id: &str| Ok(fate_of(cx.outcome::<action::Delete>(id)?, |_| None));
         let operation = operation::decide(&cluster, &live, &template.hash, &requests, &deletions)?;
@@ -142,17 +139,16 @@ fn image_of(cx: &Context<OpenBao>, spec: &OpenBaoClusterSpec, plugin_config: &Pl
 }
 
 /// The answer while there is no image that may run: what is there stays as it is.
-fn held(cx: &Context<OpenBao>, cluster: &Cluster, image: &Image, question: Option<&Question>) -> Result<Response, Failure> {
-    let live = Live::read(cx, cluster)?;
+fn held(cx: &Context<OpenBao>, cluster: &Cluster, live: &Live, image: &Image, question: Option<&Question>) -> Result<Response, Failure> {
     let (reason, message) = image.verdict.as_ref().map(|verdict| (verdict.reason, verdict.message.as_str())).unwrap_or_default();
     // That something new is on its way is no news, and there is nothing that could be taken for unwanted.
     let is_first_look = cx.children().is_empty() && reason == image::PENDING;
     let response = if is_first_look { Response::progressing(reason, message) } else { Response::blocked(reason, message) };
     // Without a StatefulSet there are no pods that could be looked at as its own.
-    let nodes = live.stateful_set.iter().flat_map(|_| live::needs(cluster, &live, &Attention::default()));
+    let nodes = live.stateful_set.iter().flat_map(|_| live::needs(cluster, live, &Attention::default()));
     let response = nodes.fold(response, Response::need);
     let response = question.map(Question::need).into_iter().fold(response, Response::need);
-    Ok(report::tell_held(response, cluster, &live, image, cx.previous().unwrap_or_default()))
+    Ok(report::tell_held(response, cluster, live, image, cx.previous().unwrap_or_default()))
 }
 
 fn fate_of<T>(outcome: Outcome<T>, refusal: impl FnOnce(&T) -> Option<String>) -> Fate {

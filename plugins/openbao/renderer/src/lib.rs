@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! spec ─┐                      ┌─ config   config.hcl, written by hcl
-//!       ├─ component ─ cluster ┼─ objects  StatefulSet, Services, …
+//!       ├─ component ─ cluster ┼─ prepared what is refused, for component and admission alike
+//!       │                      ├─ objects  StatefulSet, Services, …
 //! seal ─┘                      ├─ secrets  what the host shall make
 //!                              ├─ plugin_catalog which plugins OpenBao knows
 //!                              ├─ operation what is done to nodes that run: rollout, scale
@@ -14,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod access;
+pub mod admission;
 pub mod check;
 pub mod cluster;
 pub mod component;
@@ -29,6 +31,7 @@ pub mod operation;
 pub mod permissions;
 pub mod plugin_catalog;
 pub mod plugin_config;
+pub mod prepared;
 pub mod report;
 pub mod rollout;
 pub mod scale;
@@ -38,6 +41,7 @@ pub mod version;
 
 use banhbaoring_sdk::{KindSource, export_plugin};
 
+pub use admission::ClusterAdmission;
 pub use component::OpenBao;
 
 /// Repository of the image where nobody names one.
@@ -56,6 +60,7 @@ export_plugin!(
     summary: "OpenBao clusters with integrated Raft storage that unseal themselves",
     config: plugin_config::PluginConfig,
     components: [OpenBao],
+    admissions: [ClusterAdmission],
     kinds: [KindSource::poll(&definition(), POLL_SECONDS)],
     images: {"openbao": "openbao/openbao:2.4.0"},
     permissions: permissions::permissions(),

@@ -53,5 +53,6 @@ pub fn permissions() -> Value {
         },
         "rbac": [{"apiGroups": [""], "resources": ["pods"], "verbs": POD_VERBS}],
         "kinds": [banhbaoring_openbao_api::GROUP_KIND],
+        "admission": [{"kind": banhbaoring_openbao_api::GROUP_KIND, "operations": ["CREATE", "UPDATE", "DELETE"]}],
     })
 }

@@ -11,7 +11,7 @@ use similar::TextDiff;
 
 use crate::json::canonical;
 use crate::plugin::Plugin;
-use crate::wit::{Failure, Request, SealRequest};
+use crate::wit::{Failure, Request, ReviewRequest, SealRequest};
 
 const JSON_TAG: &str = "json";
 
@@ -130,6 +130,14 @@ pub fn check<P: Plugin>(folder: impl AsRef<Path>) -> Result<(), GoldenError> {
 pub fn check_seal<P: Plugin>(folder: impl AsRef<Path>) -> Result<(), GoldenError> {
     for case in Golden::<SealRequest>::all(folder.as_ref())? {
         case.hold(&Outcome::from(P::render(case.request.clone())))?;
+    }
+    Ok(())
+}
+
+/// Runs every review below a folder natively.
+pub fn check_review<P: Plugin>(folder: impl AsRef<Path>) -> Result<(), GoldenError> {
+    for case in Golden::<ReviewRequest>::all(folder.as_ref())? {
+        case.hold(&Outcome::from(P::review(case.request.clone())))?;
     }
     Ok(())
 }

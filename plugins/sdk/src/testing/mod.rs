@@ -7,8 +7,8 @@
 mod golden;
 mod request;
 
-pub use golden::{Golden, GoldenError, Outcome, check, check_seal, describe, read, write};
-pub use request::{platform, request, seal_request};
+pub use golden::{Golden, GoldenError, Outcome, check, check_review, check_seal, describe, read, write};
+pub use request::{platform, request, review_request, seal_request};
 
 /// The tests that every unseal provider has: its golden cases hold and its descriptor is stable. They lie in `tests/goldens` of the crate.
 #[macro_export]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::json::canonical;
-use crate::wit::{HostIdentity, Platform, Request, SealRequest};
+use crate::wit::{HostIdentity, Operation, Platform, Request, ReviewRequest, SealRequest};
 
 /// A request for a component of a new owner: no children, no answers. The owner is any object as JSON; the config is what lies at the
 /// component's config path.
@@ -37,6 +37,26 @@ pub fn seal_request(openbao_version: &str, config: &Value) -> SealRequest {
         config: canonical(config),
         openbao_version: openbao_version.to_owned(),
         owner: canonical(&owner),
+        platform: platform(),
+        plugin_config: canonical(&json!({})),
+    }
+}
+
+/// A review of a write by somebody without rights of note. The object as it is and as it shall be: without the first it is created, without the second deleted.
+pub fn review_request(kind: &str, old: Option<&Value>, new: Option<&Value>) -> ReviewRequest {
+    ReviewRequest {
+        operation: match (old, new) {
+            (None, _) => Operation::Create,
+            (Some(_), Some(_)) => Operation::Update,
+            (Some(_), None) => Operation::Delete,
+        },
+        kind: kind.to_owned(),
+        object: new.map(canonical),
+        old_object: old.map(canonical),
+        user: "jane".to_owned(),
+        groups: vec!["system:authenticated".to_owned()],
+        dry_run: false,
+        answers: Vec::new(),
         platform: platform(),
         plugin_config: canonical(&json!({})),
     }

@@ -52,6 +52,7 @@ fn body(cluster: &Cluster) -> Result<Body, Failure> {
         storage: _,
         audit_storage: _,
         deletion_policy: _,
+        deletion_protection: _,
         unseal: _,
         initialization: _,
         tls: _,

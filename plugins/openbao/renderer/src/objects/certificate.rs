@@ -1,6 +1,7 @@
 //! The edge certificate that cert-manager keeps. Its kind is not Kubernetes' own, hence JSON.
 
-use banhbaoring_openbao_api::TlsMode;
+use banhbaoring_openbao_api::{IssuerRef, TlsMode};
+use banhbaoring_sdk::wit::Platform;
 use banhbaoring_sdk::{Failure, PlatformExt};
 use serde_json::{Value, json};
 
@@ -8,7 +9,13 @@ use crate::cluster::Cluster;
 
 const API: &str = "cert-manager.io/v1/Certificate";
 
-pub(super) fn edge(cluster: &Cluster) -> Result<Option<Value>, Failure> {
+/// cert-manager is there.
+pub(crate) fn is_served(platform: &Platform) -> bool {
+    platform.serves(API)
+}
+
+/// What it is to be like, as the spec says it. Whether cert-manager is there is another question.
+pub(crate) fn asked<'a>(cluster: &'a Cluster) -> Result<Option<(&'a IssuerRef, String)>, Failure> {
     let tls = &cluster.spec.tls;
     if tls.mode != TlsMode::CertManager {
         return Ok(None);
@@ -22,7 +29,13 @@ pub(super) fn edge(cluster: &Cluster) -> Result<Option<Value>, Failure> {
     if tls.dns_names.is_empty() {
         return Err(Failure::invalid("spec.tls.dnsNames", "tls.mode CertManager needs the names that the certificate shall carry"));
     }
-    if !cluster.platform.serves(API) {
+    Ok(Some((issuer, secret)))
+}
+
+pub(super) fn edge(cluster: &Cluster) -> Result<Option<Value>, Failure> {
+    let Some((issuer, secret)) = asked(cluster)? else { return Ok(None) };
+    let tls = &cluster.spec.tls;
+    if !is_served(cluster.platform) {
         return Err(Failure::unsupported(
             "CertManagerMissing",
             format!("tls.mode CertManager needs the API {API}, which this cluster does not serve: install cert-manager, or choose another tls.mode"),

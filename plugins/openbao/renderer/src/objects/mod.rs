@@ -25,6 +25,7 @@ use crate::live::Live;
 use crate::operation::Operation;
 
 pub(crate) use account::POD_VERBS;
+pub(crate) use certificate::{asked as edge_certificate, is_served as edge_api_is_served};
 pub use container::ENV_OF_OURS;
 pub use plugins::VERIFIER;
 pub use service_monitor::API as SERVICE_MONITOR_API;
