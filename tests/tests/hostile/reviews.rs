@@ -80,7 +80,7 @@ async fn a_denial_is_told_to_who_writes_and_nobody_is_locked_out_by_a_plugin_tha
     let told = judge.kubectl.apply(&judge.owner("a", &json!({"review": "deny"}))).await.expect_err("denied").to_string();
     assert!(told.contains(r#"admission webhook "0.judge.plugins.banhbaoring.io" denied the request"#), "{told}");
     for (review, reason) in
-        [("loop", "OutOfFuel"), ("trap", "Trapped"), ("big", "ResponseTooLarge"), ("outside", "PatchNotAllowed"), ("fail", "")]
+        [("loop", "CpuLimitExceeded"), ("trap", "PluginTrapped"), ("big", "ResponseTooLarge"), ("outside", "PatchNotAllowed"), ("fail", "")]
     {
         let warning = judge.kubectl.apply_for_warnings(&judge.owner(review, &json!({"review": review}))).await.unwrap();
         assert!(warning.contains("Warning: plugin judge did not judge this") && warning.contains(reason), "{review}: {warning}");

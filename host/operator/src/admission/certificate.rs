@@ -18,7 +18,7 @@ use tracing::{info, warn};
 /// Secret in the host's namespace.
 pub(super) const SECRET: &str = "banhbaoring-admission";
 /// How often it is looked at. A replica shows the old one so much longer, which is good for weeks then.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_secs(30);
 /// After one that failed, and while there is none.
 const RETRY: Duration = Duration::from_secs(5);
 
