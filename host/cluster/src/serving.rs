@@ -104,18 +104,16 @@ impl Cluster {
         };
         if values != existing {
             let data: BTreeMap<&String, String> = values.iter().map(|(key, value)| (key, STANDARD.encode(value))).collect();
-            let mut manifest = json!({
-                "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-                "metadata": {"name": name, "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
-                "data": data,
-            });
+            let metadata = json!({"name": name, "namespace": namespace});
+            let mut manifest = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data});
             match &live {
-                // With the version that was read: whoever was faster wins, and both show the same.
-                Some(live) => {
-                    set_metadata(&mut manifest, "resourceVersion", json!(Seen::of(live).resource_version));
-                    manifest["type"] = live.get("type").cloned().unwrap_or(Value::Null);
+                // Nothing but the data: the rest is whose who made it, a chart for one. With the version that was read: whoever was faster wins, and both
+                // show the same.
+                Some(live) => set_metadata(&mut manifest, "resourceVersion", json!(Seen::of(live).resource_version)),
+                None => {
+                    set_metadata(&mut manifest, "labels", json!({MANAGED_BY_LABEL: MANAGED_BY}));
+                    manifest = creation(&manifest, None);
                 }
-                None => manifest = creation(&manifest, None),
             }
             endpoint.apply(&manifest, MANAGER, Answer::Metadata).await?;
         }
