@@ -17,6 +17,27 @@ use crate::support::Clock;
 
 const VALUE: &str = "still-here";
 
+/// What only the plugin can judge is denied at the write, and nobody deletes what is protected.
+async fn writes_are_judged(team: &Team) {
+    let bad = json!({"spec": {"tls": {"ipAddresses": ["999.1.1.1"]}}});
+    let by_plugin = r#"admission webhook "0.openbao.plugins.banhbaoring.io" denied the request: spec.tls.ipAddresses[0]"#;
+    until_denied(by_plugin, async || team.patch("openbaocluster/minimal", &bad).await.map(drop)).await;
+    let protect = |protected: bool| json!({"spec": {"deletionProtection": protected}});
+    team.patch("openbaocluster/minimal", &protect(true)).await.unwrap();
+    let delete = ["delete", "openbaocluster/minimal", "--dry-run=server"];
+    until_denied("ValidatingAdmissionPolicy 'banhbaoring-openbao'", async || Ok(drop(team.kubectl.run(&delete).await?))).await;
+    team.patch("openbaocluster/minimal", &protect(false)).await.unwrap();
+}
+
+/// An API server takes up what it was told after a moment.
+async fn until_denied(says: &str, write: impl AsyncFn() -> anyhow::Result<()>) {
+    let denied = wait::until(PATIENCE, format!("a write to be denied with {says}"), async || match write().await {
+        Err(told) if told.to_string().contains(says) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    denied.await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_makes_a_store_outlives_its_leaders_is_upgraded_and_goes_and_the_store_stays() {
     let clock = Clock::start("installed");
@@ -28,6 +49,8 @@ async fn a_release_makes_a_store_outlives_its_leaders_is_upgraded_and_goes_and_t
     team.kubectl.run_with_input(&["apply", "-f", "-"], &example).await.unwrap();
     let store = Store::when_ready(&release, &team, "minimal").await;
     clock.tell("minimal is Ready");
+    writes_are_judged(&team).await;
+    clock.tell("the API server asks the operator about writes, through its Service");
     store.keep(VALUE).await;
     store.until_kept(VALUE).await;
     let peers: Value = serde_json::from_str(&store.bao(1, "operator raft list-peers -format=json").await.unwrap()).expect("JSON");
@@ -59,6 +82,7 @@ async fn a_release_makes_a_store_outlives_its_leaders_is_upgraded_and_goes_and_t
     kubelet.start_again().unwrap();
     all_replicas_are_ready(&release).await;
     clock.tell("kubelet is back, and so is the other replica");
+    writes_are_judged(&team).await;
 
     let leading = leader(&release).await;
     release.kubectl().run(&["delete", "pod", &leading, "--force", "--grace-period=0"]).await.unwrap();
