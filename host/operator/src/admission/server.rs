@@ -1,5 +1,5 @@
 //! The TLS server that the API server asks. Whoever can reach the port can ask: what one asks is bounded in size, number and time, and answers hold
-//! nothing but what a plugin says of an object that the asker sent.
+//! nothing but what a plugin says of an object that the asker sent, and of what its grants let it read for that.
 
 use std::sync::Arc;
 use std::time::Duration;

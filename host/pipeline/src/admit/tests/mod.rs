@@ -8,6 +8,7 @@ mod objects;
 mod pods;
 mod properties;
 mod rbac;
+mod reviews;
 mod seals;
 mod told;
 

@@ -1,5 +1,6 @@
 //! Descriptors, grants, definitions.
 
+mod admissions;
 mod definitions;
 mod lattice;
 
