@@ -15,4 +15,5 @@ mod ownership;
 mod prune;
 mod runs;
 mod secrets;
+mod serving;
 mod watches;
