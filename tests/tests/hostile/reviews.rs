@@ -45,6 +45,13 @@ impl Judge {
         json!({"apiVersion": api_version, "kind": "Villain", "metadata": {"name": name}, "spec": spec}).to_string()
     }
 
+    /// Something of the spec of an owner that is stored.
+    async fn stored(&self, name: &str, path: &str) -> String {
+        // Every villain of this binary has a group of its own.
+        let owner = format!("villains.{}/{name}", self.villain.group);
+        self.kubectl.run(&["get", &owner, "-o", &format!("jsonpath={{.spec{path}}}")]).await.unwrap()
+    }
+
     async fn until_denied(&self) {
         let denied = wait::until(SOON, "a write to be denied", async || {
             match self.kubectl.apply(&self.owner("denied", &json!({"review": "deny"}))).await {
@@ -85,7 +92,7 @@ async fn a_denial_is_told_to_who_writes_and_nobody_is_locked_out_by_a_plugin_tha
         let warning = judge.kubectl.apply_for_warnings(&judge.owner(review, &json!({"review": review}))).await.unwrap();
         assert!(warning.contains("Warning: plugin judge did not judge this") && warning.contains(reason), "{review}: {warning}");
     }
-    let stored = judge.kubectl.run(&["get", "villain/outside", "-o", "jsonpath={.spec}"]).await.unwrap();
+    let stored = judge.stored("outside", "").await;
     assert_eq!(
         serde_json::from_str::<Value>(&stored).unwrap(),
         json!({"review": "outside"}),
@@ -99,8 +106,7 @@ async fn a_denial_is_told_to_who_writes_and_nobody_is_locked_out_by_a_plugin_tha
 async fn what_the_plugin_may_change_is_changed_before_it_is_stored() {
     let judge = Judge::asked("changer", true).await;
     judge.kubectl.apply(&judge.owner("a", &json!({"review": "change"}))).await.unwrap();
-    let stored = judge.kubectl.run(&["get", "villain/a", "-o", "jsonpath={.spec.reviewed}"]).await.unwrap();
-    assert_eq!(stored, "yes");
+    assert_eq!(judge.stored("a", ".reviewed").await, "yes");
     assert!(judge.configuration("ValidatingWebhookConfiguration").await.is_none());
 }
 
