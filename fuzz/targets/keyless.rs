@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use banhbaoring_artifact::Digest;
 use banhbaoring_artifact::fuzzing::Signers;
+use banhbaoring_fuzz::edit::{Edit, edited};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -35,24 +36,6 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     world.named.bundle(BUNDLE, &world.good).expect("the recording is good");
     world
 });
-
-/// A change of a document.
-#[derive(Debug, Arbitrary)]
-struct Edit<'a> {
-    at: u16,
-    removes: u8,
-    inserts: &'a [u8],
-}
-
-fn edited(text: &[u8], edits: &[Edit<'_>]) -> Vec<u8> {
-    let mut text = text.to_vec();
-    for Edit { at, removes, inserts } in edits {
-        let at = usize::from(*at) % (text.len() + 1);
-        let end = (at + usize::from(*removes)).min(text.len());
-        text.splice(at..end, inserts.iter().copied());
-    }
-    text
-}
 
 #[derive(Debug, Arbitrary)]
 enum Input<'a> {

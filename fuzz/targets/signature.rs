@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use banhbaoring_artifact::fuzzing::{self, Key};
 use banhbaoring_artifact::{Digest, SigningKey};
+use banhbaoring_fuzz::edit::{Edit, edited};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
@@ -37,24 +38,6 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         ours: public(&ours),
     }
 });
-
-/// A change of a document.
-#[derive(Debug, Arbitrary)]
-struct Edit<'a> {
-    at: u16,
-    removes: u8,
-    inserts: &'a [u8],
-}
-
-fn edited(text: &[u8], edits: &[Edit<'_>]) -> Vec<u8> {
-    let mut text = text.to_vec();
-    for Edit { at, removes, inserts } in edits {
-        let at = usize::from(*at) % (text.len() + 1);
-        let end = (at + usize::from(*removes)).min(text.len());
-        text.splice(at..end, inserts.iter().copied());
-    }
-    text
-}
 
 #[derive(Debug, Arbitrary)]
 enum Input<'a> {

@@ -42,6 +42,7 @@ pub(crate) async fn are_narrow(kubectl: &Kubectl) {
     for account in accounts {
         for namespace in [NAMESPACE, "default"] {
             let allowed = allowed(kubectl, &user(&account), namespace).await;
+            tell(&account, namespace, &allowed);
             assert!(allowed.iter().any(|allowed| allowed.resource.starts_with("selfsubjectaccessreviews")), "{account}: the table is read");
             for Allowed { resource, names, verbs } in &allowed {
                 assert!(!resource.contains('*') && !verbs.contains(&"*".to_owned()), "{account}: {resource} {names} {verbs:?}");
@@ -59,8 +60,21 @@ pub(crate) async fn are_narrow(kubectl: &Kubectl) {
             };
             assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), expected.into_iter().collect(), "{account} in {namespace}");
         }
+        for verb in ["list", "watch", "deletecollection"] {
+            let everywhere = ["auth", "can-i", verb, "secrets", "--all-namespaces", "--as", &user(&account)];
+            let answer = kubectl.run(&everywhere).await;
+            assert!(answer.is_err(), "{account}: {verb} secrets: {answer:?}");
+        }
     }
     the_host_cannot(kubectl).await;
+}
+
+/// The table, without what every account may ask about itself: for those who want to read it.
+fn tell(account: &str, namespace: &str, allowed: &[Allowed]) {
+    println!("{account} in {namespace}");
+    for Allowed { resource, names, verbs } in allowed.iter().filter(|allowed| !allowed.resource.starts_with("selfsubject")) {
+        println!("  {resource:<54} {:<44} {}", names.trim_matches(['[', ']']), verbs.join(" "));
+    }
 }
 
 /// By its own account. Whatever it does to children, it does as a plugin.

@@ -5,6 +5,7 @@ use banhbaoring_testing::tools::workspace_root;
 use banhbaoring_tests::team::cluster;
 use serde_json::{Value, json};
 
+use crate::credentials::Exchange;
 use crate::store::Store;
 use crate::support::platform;
 
@@ -12,7 +13,7 @@ const REGION: &str = "us-east-1";
 const VALUE: &str = "sealed-by-another";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_unseals_itself_with_a_key_of_aws_and_credentials_of_a_secret() {
+async fn a_store_unseals_itself_with_a_key_of_aws_and_takes_other_credentials_from_its_secret() {
     let platform = platform().await;
     let clock = platform.clock.about("awskms");
     let mut owner = example("unseal-awskms");
@@ -20,6 +21,8 @@ async fn a_store_unseals_itself_with_a_key_of_aws_and_credentials_of_a_secret() 
     let key = aws.create_kms_key(REGION).await.unwrap();
     aws.create_kms_alias(REGION, owner["spec"]["unseal"]["keyId"].as_str().unwrap(), &key).await.unwrap();
     owner["spec"]["unseal"]["endpoint"] = aws.endpoint().into();
+    let access_keys = aws.demand_access_keys(2).await.unwrap();
+    let [first, second] = [0, 1].map(|key| aws_credentials(&access_keys[key].id, &access_keys[key].secret));
     // A production store runs only what its team's key signed.
     let image = platform.release.signed_openbao().await.unwrap();
     let key = std::fs::read_to_string(platform.release.publisher.public_key()).unwrap();
@@ -29,16 +32,23 @@ async fn a_store_unseals_itself_with_a_key_of_aws_and_credentials_of_a_secret() 
     owner["spec"]["imageVerification"] = json!({"publicKey": key});
 
     let team = platform.release.team("awskms").await.unwrap();
-    let credentials = json!({"access-key-id": "AKIATESTTESTTESTTEST", "secret-access-key": "only for this test"});
-    team.apply(&[pull_secret, secret("aws-credentials", &credentials), owner]).await.unwrap();
+    team.apply(&[pull_secret, secret("aws-credentials", &first), owner]).await.unwrap();
     let store = Store::when_ready(&platform.release, &team, "unseal-awskms").await;
     clock.tell("Ready");
     let pod = team.get("pod/unseal-awskms-0").await.unwrap();
     let runs = pod["spec"]["containers"][0]["image"].as_str().unwrap();
     assert!(runs.starts_with(&format!("{image}@sha256:")), "{runs}");
     comes_back(&store, "awskms").await;
-    assert_eq!(platform.release.complaints().await, Vec::<String>::new());
     clock.tell("all pods were killed, it unsealed itself, what was written is read");
+
+    let variable = ("AWS_ACCESS_KEY_ID", "access-key-id");
+    let exchange = Exchange { team: &team, store: &store, clock, secret: "aws-credentials", variable };
+    exchange.rolls_all(&second).await;
+    store.until_kept(VALUE).await;
+    let nobody = aws_credentials("AKIANOBODYNOBODYNOBO", "of nobody");
+    exchange.stops_at_the_first(&nobody, &second, "Error parsing Seal configuration").await;
+    store.until_kept(VALUE).await;
+    assert_eq!(platform.release.complaints().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +59,8 @@ async fn a_store_unseals_itself_with_the_transit_engine_of_another_that_the_same
     others.apply(&[cluster("keys", &json!({"version": "2.4.0", "replicas": 1}))]).await.unwrap();
     let keys = Store::when_ready(&platform.release, &others, "keys").await;
     clock.tell("the other store is Ready");
-    let token = token_that_may_only_encrypt_and_decrypt(&keys).await;
+    may_only_encrypt_and_decrypt(&keys).await;
+    let token = another_token(&keys).await;
     let authority = others.get("configmap/keys-ca").await.unwrap()["data"]["ca.crt"].clone();
 
     let team = platform.release.team("transit").await.unwrap();
@@ -66,8 +77,15 @@ async fn a_store_unseals_itself_with_the_transit_engine_of_another_that_the_same
     // As when the machine that both are on is started again: nobody puts them into the right order.
     tokio::join!(store.kill_all_pods(), keys.kill_all_pods());
     store.until_kept(VALUE).await;
-    assert_eq!(platform.release.complaints().await, Vec::<String>::new());
     clock.tell("the pods of both were killed at once, both unsealed themselves, what was written is read");
+
+    let exchange = Exchange { team: &team, store: &store, clock, secret: "transit-token", variable: ("VAULT_TRANSIT_SEAL_TOKEN", "token") };
+    exchange.rolls_all(&json!({"token": another_token(&keys).await})).await;
+    keys.bao(0, &format!("token revoke {token}")).await.unwrap();
+    store.kill_all_pods().await;
+    store.until_kept(VALUE).await;
+    assert_eq!(platform.release.complaints().await, Vec::<String>::new());
+    clock.tell("the token of before is revoked, all pods were killed, it unsealed itself, what was written is read");
 }
 
 async fn comes_back(store: &Store<'_>, seal: &str) {
@@ -83,13 +101,21 @@ async fn comes_back(store: &Store<'_>, seal: &str) {
     assert_eq!((&status["type"], &status["recovery_seal"]), (&json!(seal), &json!(true)), "{status}");
 }
 
-async fn token_that_may_only_encrypt_and_decrypt(keys: &Store<'_>) -> String {
+/// Makes the key and a policy of those who unseal themselves with it.
+async fn may_only_encrypt_and_decrypt(keys: &Store<'_>) {
     keys.bao(0, "secrets enable transit").await.unwrap();
     keys.bao(0, "write -f transit/keys/autounseal").await.unwrap();
     let policy = "path \"transit/encrypt/autounseal\" {capabilities = [\"update\"]} path \"transit/decrypt/autounseal\" {capabilities = [\"update\"]}";
     keys.bao(0, &format!("write sys/policies/acl/autounseal policy='{policy}'")).await.unwrap();
+}
+
+async fn another_token(keys: &Store<'_>) -> String {
     let token = keys.bao(0, "token create -policy=autounseal -period=24h -orphan -field=token").await.unwrap();
     token.trim().to_owned()
+}
+
+fn aws_credentials(id: &str, secret: &str) -> Value {
+    json!({"access-key-id": id, "secret-access-key": secret})
 }
 
 /// The owner in `examples/<name>.yaml`.

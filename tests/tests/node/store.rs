@@ -157,7 +157,7 @@ impl<'a> Store<'a> {
     }
 
     /// What there is to see of it and of its operator when something did not come.
-    async fn sight(&self) -> String {
+    pub async fn sight(&self) -> String {
         let selector = self.selector();
         let looks: [&[&str]; 3] = [
             &["describe", "pods", "-l", &selector],

@@ -36,8 +36,9 @@ pub struct Seen {
 }
 
 impl<'a> Writer<'a> {
-    /// Begins to write into a mount of its own.
+    /// Begins to write into a mount of its own, which is empty.
     pub async fn start(team: &'a Team, store: &Store<'_>) -> Self {
+        store.bao(0, "secrets disable written").await.unwrap();
         store.bao(0, "secrets enable -path=written kv").await.unwrap();
         let address = format!("https://{}-active.{}.svc:8200", store.name(), team.namespace);
         let env = json!([

@@ -128,8 +128,9 @@ fn upgrading(cluster: &Cluster, live: &Live, operation: &Operation) -> String {
         Rollout::Restarts { ordinal } => format!("{} is restarted; all other nodes that are up stay up", cluster.pod(*ordinal)),
         Rollout::Waits(wait) => match operation.stuck(live) {
             Some(node) => format!(
-                "{} was restarted and does not come up: {}. No other node is touched. Put the spec back as it was, or mend it: that node is \
-                 then restarted first. `kubectl logs {} -n {} --previous` and `kubectl describe pod` say more; see {UPGRADE_RUNBOOK}",
+                "{} was restarted and does not come up: {}. No other node is touched. Put back what was changed, the spec or a Secret that it names, \
+                 or mend it: that node is then restarted first. `kubectl logs {} -n {} --previous` and `kubectl describe pod` say more; \
+                 see {UPGRADE_RUNBOOK}",
                 node.name,
                 node.what_ails(),
                 node.name,

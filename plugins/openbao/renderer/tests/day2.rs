@@ -106,6 +106,29 @@ fn a_pod_that_is_evicted_while_an_upgrade_is_stuck_comes_back_as_it_was() {
 }
 
 #[test]
+fn nodes_whose_volumes_are_empty_are_no_quorum_where_nobody_leads() {
+    let mut world = World::calm("");
+    for ordinal in [1, 2] {
+        world.claims.get_mut(&ordinal).unwrap().joined = None;
+    }
+    let response = world.tick();
+    assert_eq!(condition(&response, "HasQuorum"), "ConditionStatus::Yes AllNodes", "whoever leads lets them in");
+
+    let mut world = World::calm("");
+    world.leader = None;
+    for ordinal in [1, 2] {
+        world.claims.get_mut(&ordinal).unwrap().joined = None;
+    }
+    let response = world.tick();
+    assert_eq!(condition(&response, "HasQuorum"), "ConditionStatus::No QuorumLost");
+    assert!(
+        response.message.contains("1 of 3 nodes are up") && response.message.contains("prod-2 (its volume is empty"),
+        "{}",
+        response.message
+    );
+}
+
+#[test]
 fn a_template_that_changes_under_way_restarts_nobody_out_of_turn() {
     let mut world = World::calm("");
     world.spec = "logLevel: debug".to_owned();

@@ -126,7 +126,7 @@ impl Image {
             .text("/etc/group", "root:x:0:\nopenbao:x:1000:\n")
             .folder("/tmp", 0o1777)
             .folder("/home/openbao", 0o777);
-        Ok(["sh", "sleep", "cat", "ls"].iter().fold(image, |image, name| image.link(&format!("/bin/{name}"), "busybox")))
+        Ok(["sh", "sleep", "cat", "ls", "base64"].iter().fold(image, |image, name| image.link(&format!("/bin/{name}"), "busybox")))
     }
 
     /// Puts it into the registry and returns the reference with its digest. The part before the repository may name any registry: nodes pull all of

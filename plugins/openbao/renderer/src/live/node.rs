@@ -234,10 +234,11 @@ fn last_written(containers: &[Value]) -> Option<&str> {
     })
 }
 
-/// Of that, the last line that speaks of an error; others may follow it.
+/// Of that, the last line that speaks of an error; others may follow it. OpenBao begins what ends it with that word, and then quotes others.
 fn last_words(containers: &[Value]) -> Option<String> {
     let lines = || last_written(containers).into_iter().flat_map(str::lines).rev().map(str::trim).filter(|line| !line.is_empty());
-    let error = lines().find(|line| line.to_ascii_lowercase().contains("error"));
+    let error =
+        lines().find(|line| line.starts_with("Error ")).or_else(|| lines().find(|line| line.to_ascii_lowercase().contains("error")));
     Some(error.or_else(|| lines().next())?.chars().take(SHOWN).collect())
 }
 
@@ -271,6 +272,10 @@ mod tests {
         assert_eq!(told(unready.clone(), again), Some((true, "its container ended 2 times, last with exit code 1".to_owned())));
         let told_why = json!([{"restartCount": 1, "lastState": {"terminated": {"exitCode": 1, "message": "one\nError: two\nthree\n"}}}]);
         assert_eq!(told(unready, told_why), Some((true, "its container ended 1 times, last with exit code 1: Error: two".to_owned())));
+        let dump = "Error parsing Seal configuration: refused\n\t00000000  45 72 72 6f 72  |<Error>|\n2026-01-01T00:00:00Z [INFO]  proxy\n";
+        let dumped = json!([{"restartCount": 1, "lastState": {"terminated": {"exitCode": 1, "message": dump}}}]);
+        let said = "its container ended 1 times, last with exit code 1: Error parsing Seal configuration: refused";
+        assert_eq!(told(json!([]), dumped), Some((true, said.to_owned())), "an answer of somebody else is quoted below what failed");
         let nowhere = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]);
         assert_eq!(told(nowhere, json!(null)), Some((true, "Unschedulable: 0/3 nodes".to_owned())));
         assert_eq!(told(json!("odd"), json!([1, null])), None);

@@ -4,6 +4,7 @@
 mod account;
 mod certificate;
 mod container;
+mod credentials;
 mod disruption;
 mod network_policy;
 mod plugins;

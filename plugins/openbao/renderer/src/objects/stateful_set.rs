@@ -4,7 +4,7 @@
 //! Certificates are read at start and on SIGHUP, which nobody can send into a pod; from 2.7 on OpenBao looks for new ones by itself
 //! (`tls_auto_reload`), before that a renewed certificate rolls the pods through the placeholder `$(hash:…)` that the host fills in. One
 //! node at a time restarts and unseals itself, twice in a certificate's life; the alternative, a second container that shares the
-//! process namespace to send signals, would be there all the time.
+//! process namespace to send signals, would be there all the time. Credentials of the seal roll them the same way in every version: [`super::credentials`].
 //!
 //! Which node restarts when is [`crate::rollout`]'s; here is only how it is written down.
 
@@ -25,7 +25,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
-use super::{container, metadata, plugins, some, some_list, volumes};
+use super::{container, credentials, metadata, plugins, some, some_list, volumes};
 use crate::cluster::{AUDIT_CLAIM, CLUSTER_LABEL, Cluster, DATA_CLAIM};
 use crate::live::{Live, TEMPLATE_HASH};
 use crate::operation::Operation;
@@ -191,6 +191,7 @@ fn pod_annotations(cluster: &Cluster, asked: &BTreeMap<String, String>, config: 
             annotations.insert(EDGE_HASH.to_owned(), SecretHash::of_key(edge, "tls.crt").to_string());
         }
     }
+    annotations.extend(credentials::hashes(cluster.seal));
     Ok(annotations)
 }
 

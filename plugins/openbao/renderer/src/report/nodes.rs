@@ -37,18 +37,30 @@ pub fn members(live: &Live) -> Vec<NodeStatus> {
     live.nodes.iter().filter_map(member).collect()
 }
 
+/// It can vote, as far as it tells. One with an empty volume is up and well while it waits to be let in, and where nobody leads, nobody lets it in.
+fn counts(live: &Live, node: &Node) -> bool {
+    node.is_up() && (live.leader().is_some() || !is_empty(node))
+}
+
+fn is_empty(node: &Node) -> bool {
+    node.pod.there().is_some_and(|pod| pod.initialized == Some(false))
+}
+
 /// Nodes that are not up, where they are so many that the rest is no majority.
 pub fn quorum_lost(live: &Live) -> Option<Vec<&Node>> {
     if !live.was_initialized() || live.nodes.iter().any(|node| node.pod.is_unknown()) {
         return None;
     }
-    let down: Vec<&Node> = live.nodes.iter().filter(|node| !node.is_up()).collect();
+    let down: Vec<&Node> = live.nodes.iter().filter(|node| !counts(live, node)).collect();
     (!live.nodes.is_empty() && (live.nodes.len() - down.len()) * 2 <= live.nodes.len()).then_some(down)
 }
 
 /// What to do about it.
 pub fn quorum_message(live: &Live, down: &[&Node]) -> String {
-    let each: Vec<String> = down.iter().map(|node| format!("{} ({})", node.name, node.what_ails())).collect();
+    let ails = |node: &Node| {
+        if node.is_up() { "its volume is empty, and nobody leads who could let it in".to_owned() } else { node.what_ails() }
+    };
+    let each: Vec<String> = down.iter().map(|node| format!("{} ({})", node.name, ails(node))).collect();
     format!(
         "{} of {} nodes are up, and Raft needs {}. Not up: {}. No node that is up is touched. Nodes that come back with their volumes mend it; \
          where volumes are lost for good, see {QUORUM_RUNBOOK}",
@@ -68,7 +80,7 @@ pub(super) fn conditions(response: Response, cluster: &Cluster, live: &Live, ope
             response.condition(HAS_QUORUM, unknown, "NotTold", "not every pod was seen yet")
         }
         None => {
-            let down: Vec<&str> = live.nodes.iter().filter(|node| !node.is_up()).map(|node| node.name.as_str()).collect();
+            let down: Vec<&str> = live.nodes.iter().filter(|node| !counts(live, node)).map(|node| node.name.as_str()).collect();
             if down.is_empty() {
                 response.condition(HAS_QUORUM, true, "AllNodes", "all nodes are up")
             } else {

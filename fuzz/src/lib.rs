@@ -1,0 +1,3 @@
+//! What several targets share. What must hold of it is said in the targets.
+
+pub mod edit;
