@@ -1,7 +1,10 @@
 //! Seals whose key is on this machine: after a restart a node is unsealed, and nobody did anything.
 
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use axum::{Json, Router};
 use banhbaoring_testing::bao::{Bao, Pod};
-use banhbaoring_testing::moto::Moto;
+use banhbaoring_testing::moto::{AccessKey, Moto};
 use banhbaoring_testing::wait;
 use banhbaoring_tests::Team;
 use reqwest::Method;
@@ -16,8 +19,8 @@ const DATA: &str = "/bao/data";
 const PREVIOUS: &str = "/etc/bao/unseal-previous/key";
 
 /// Starts the node, initialises it over its API, starts it again, and finds it unsealed with what was written.
-async fn comes_back_unsealed(pod: &Pod, seal: &str) {
-    let bao = pod.start(&pod.address(), &[]).unwrap();
+async fn comes_back_unsealed(pod: &Pod, seal: &str, of_the_platform: &[(&str, &str)]) {
+    let bao = pod.start(&pod.address(), of_the_platform).unwrap();
     bao.until_answering(PATIENCE).await.unwrap();
     let log = bao.server().log();
     assert!(!log.contains("unknown or unsupported field"), "{log}");
@@ -41,7 +44,7 @@ async fn comes_back_unsealed(pod: &Pod, seal: &str) {
 async fn static_with_the_key_and_the_certificate_that_the_operator_made() {
     let team = team("static").await;
     let pod = pod(&team, &example("unseal-static"), &[]).await;
-    comes_back_unsealed(&pod, "static").await;
+    comes_back_unsealed(&pod, "static", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +62,7 @@ async fn transit_with_a_token_that_may_only_encrypt_and_decrypt() {
     let mut owner = example("unseal-transit");
     owner["spec"]["unseal"]["address"] = other.address().into();
     let token = secret("transit-token", &json!({"token": made["auth"]["client_token"]}));
-    comes_back_unsealed(&pod(&team, &owner, &[token]).await, "transit").await;
+    comes_back_unsealed(&pod(&team, &owner, &[token]).await, "transit", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +76,45 @@ async fn awskms_with_credentials_of_a_secret() {
     let team = team("awskms").await;
     let credentials =
         secret("aws-credentials", &json!({"access-key-id": "AKIATESTTESTTESTTEST", "secret-access-key": "only for this test"}));
-    comes_back_unsealed(&pod(&team, &owner, &[credentials]).await, "awskms").await;
+    comes_back_unsealed(&pod(&team, &owner, &[credentials]).await, "awskms", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn awskms_with_credentials_that_the_platform_gives_to_the_pod() {
+    let aws = Moto::start().await.unwrap();
+    let key = aws.create_kms_key(REGION).await.unwrap();
+    let mut owner = example("unseal-awskms");
+    aws.create_kms_alias(REGION, owner["spec"]["unseal"]["keyId"].as_str().unwrap(), &key).await.unwrap();
+    // From here on nobody else is let in.
+    let credentials = aws.demand_access_keys(1).await.unwrap().remove(0);
+    let unseal = owner["spec"]["unseal"].as_object_mut().unwrap();
+    unseal.insert("endpoint".to_owned(), aws.endpoint().into());
+    unseal.remove("credentials").expect("the example names a Secret");
+
+    let team = team("ambient").await;
+    let pod = pod(&team, &owner, &[]).await;
+    let refused = pod.start(&pod.address(), &[("AWS_EC2_METADATA_DISABLED", "true")]).unwrap();
+    refused.server().until_logged(PATIENCE, "NoCredentialProviders").await.unwrap();
+    drop(refused);
+    let agent = identity_agent(&credentials).await;
+    let of_the_platform = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.as_str()), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN)];
+    comes_back_unsealed(&pod, "awskms", &of_the_platform).await;
+}
+
+/// Stands for the account of the pod.
+const TOKEN: &str = "the-account-of-the-pod";
+
+/// Gives credentials as the agent of EKS Pod Identity does, to who shows the token of the pod's account; that agent runs nowhere but on EKS.
+async fn identity_agent(credentials: &AccessKey) -> String {
+    let answer = json!({"AccessKeyId": credentials.id, "SecretAccessKey": credentials.secret, "Expiration": "2099-01-01T00:00:00Z"});
+    let give = move |headers: HeaderMap| async move {
+        let shown = headers.get("authorization").and_then(|value| value.to_str().ok());
+        if shown == Some(TOKEN) { Ok(Json(answer)) } else { Err(StatusCode::UNAUTHORIZED) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/credentials", get(give))).await });
+    format!("http://{address}/v1/credentials")
 }
 
 fn is_mounted(pod: &Pod, file: &str) -> bool {
