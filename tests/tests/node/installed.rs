@@ -25,7 +25,7 @@ async fn writes_are_judged(team: &Team) {
     let protect = |protected: bool| json!({"spec": {"deletionProtection": protected}});
     team.patch("openbaocluster/minimal", &protect(true)).await.unwrap();
     let delete = ["delete", "openbaocluster/minimal", "--dry-run=server"];
-    until_denied("ValidatingAdmissionPolicy 'banhbaoring-openbao'", async || Ok(drop(team.kubectl.run(&delete).await?))).await;
+    until_denied("ValidatingAdmissionPolicy 'banhbaoring-openbao'", async || Ok(team.kubectl.run(&delete).await.map(drop)?)).await;
     team.patch("openbaocluster/minimal", &protect(false)).await.unwrap();
 }
 
