@@ -2,6 +2,7 @@
 //!
 //! A revision that fails any step leaves the active one serving. Nothing about owners lives here.
 
+mod admission;
 mod controller;
 mod install;
 mod interval;
@@ -124,27 +125,15 @@ impl Lifecycle {
                 if setback.transient { RETRY } else { interval(&plugin.spec) }
             }
         };
-        if *self.leading.borrow() {
-            self.configure_admission(plugin, serving.as_deref(), &mut progress).await;
-        }
+        let next = match &serving {
+            Some(serving) if *self.leading.borrow() => next.min(self.configure_admission(plugin, serving, &mut progress).await),
+            _ => next,
+        };
         lock(&self.told).insert(name, progress.status().clone());
         if *self.leading.borrow() {
             controller::write_status(self.cluster.clients.host(), plugin, &progress).await?;
         }
         Ok(next)
-    }
-
-    /// What serves is asked about writes from now on. That it is not keeps nothing from serving.
-    async fn configure_admission(&self, plugin: &Plugin, serving: Option<&ActivePlugin>, progress: &mut Progress) {
-        let (Some(admission), Some(serving), Some(uid)) = (&self.admission, serving, &plugin.metadata.uid) else { return };
-        if serving.descriptor.admissions.is_empty() && !progress.knows_of_admission() {
-            return;
-        }
-        let told = admission.configure(serving, uid).await;
-        if let Some(told) = told.as_ref().filter(|told| !told.served) {
-            warn!(plugin = %serving.name, reason = told.reason, message = %told.message, "writes are not judged");
-        }
-        progress.admission(told.as_ref());
     }
 
     async fn advance(&self, name: &str, plugin: &Plugin, progress: &mut Progress) -> Result<(), Setback> {
