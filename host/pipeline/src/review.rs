@@ -1,15 +1,17 @@
 //! Admission: writes of objects that wait for a plugin's verdict on their way into the API server. Pure: what the API server is to ask
-//! (`configuration`) and what of an answer counts (`verdict`); which questions a review may ask is [`crate::admit::admit_review`]'s. Serving it is
+//! (`configuration`), how it asks (`question`) and what of an answer counts (`verdict`); which questions a review may ask is [`crate::admit::admit_review`]'s. Serving it is
 //! the operator's.
 //!
 //! Nothing that must hold may rest on it alone: where no answer comes in time, the write goes through.
 
 mod configuration;
+mod question;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
 pub use configuration::{Configuration, ConfigurationInput, Reach, configuration, name};
+pub use question::{Question, Unreadable, allowed, denied};
 pub use verdict::{Verdict, verdict};
 
 use banhbaoring_api::plugin::NamespacedName;

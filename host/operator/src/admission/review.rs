@@ -7,10 +7,9 @@ use std::time::Duration;
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_pipeline::ActivePlugin;
 use banhbaoring_pipeline::admit::admit_review;
-use banhbaoring_pipeline::contract::{Answer, AnswerOutcome, Failure, FailureClass, Json, Operation, ReviewRequest};
-use banhbaoring_pipeline::json;
+use banhbaoring_pipeline::contract::{Answer, AnswerOutcome, Failure, FailureClass, Json, Operation, ReviewRequest, ReviewResponse};
 use banhbaoring_pipeline::observation::Owner;
-use banhbaoring_pipeline::review::{MAX_ROUNDS, Review as _, Verdict, Write, judging, verdict};
+use banhbaoring_pipeline::review::{MAX_ROUNDS, Question, Review as _, Unreadable, Verdict, Write, allowed, denied, judging, verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -23,34 +22,9 @@ use crate::metrics::Judged;
 
 /// Less than the API server waits: it is better told than left.
 const DEADLINE: Duration = Duration::from_secs(4);
-/// What an API server's question may be.
-const LIMITS: json::Limits = json::Limits { max_bytes: 7 << 20, max_depth: 128, max_nodes: 1_000_000 };
-/// Bytes of the id of a question.
-const UID: usize = 128;
-
-/// What was asked is no question of an API server.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unreadable {
-    /// It is no JSON that we take.
-    #[error("expected an AdmissionReview as JSON: {0}")]
-    Json(String),
-    /// Something is missing.
-    #[error("expected an AdmissionReview of admission.k8s.io/v1 with {0}")]
-    Missing(&'static str),
-}
-
-/// A question.
-struct Question {
-    uid: String,
-    api_version: String,
-    namespace: Option<String>,
-    name: String,
-    request: ReviewRequest,
-}
-
 /// Answers one question.
 pub(super) async fn answer(admission: &Admission, plugin: &str, body: &[u8]) -> Result<Json, Unreadable> {
-    let Question { uid, api_version, namespace, name, mut request } = read(body)?;
+    let Question { uid, api_version, namespace, name, mut request } = Question::read(body)?;
     let active = admission.parts.active.current();
     let write = Write { kind: &request.kind, operation: request.operation, namespace: namespace.as_deref(), user: &request.user };
     // The API server may not know yet that nothing is to be asked any more.
@@ -97,7 +71,7 @@ async fn ask(
     plugin: &Arc<ActivePlugin>,
     owner: Owner,
     mut request: ReviewRequest,
-) -> Result<banhbaoring_pipeline::contract::ReviewResponse, Failure> {
+) -> Result<ReviewResponse, Failure> {
     let cluster = &admission.parts.cluster;
     request.platform = cluster
         .platform(&admission.parts.cluster_domain, &admission.parts.host)
@@ -140,114 +114,5 @@ fn owner(api_version: &str, namespace: Option<String>, name: &str, request: &Rev
         generation: 0,
         deleting: request.operation == Operation::Delete,
         object,
-    }
-}
-
-fn read(body: &[u8]) -> Result<Question, Unreadable> {
-    let text = std::str::from_utf8(body).map_err(|error| Unreadable::Json(error.to_string()))?;
-    let mut review = json::parse(text, &LIMITS).map_err(|error| Unreadable::Json(error.to_string()))?;
-    if review["apiVersion"] != "admission.k8s.io/v1" || review["kind"] != "AdmissionReview" {
-        return Err(Unreadable::Missing("that apiVersion and kind"));
-    }
-    let mut taken = |field: &str| match review["request"][field].take() {
-        Json::Object(object) => Some(stripped(Json::Object(object))),
-        _ => None,
-    };
-    let (object, old_object) = (taken("object"), taken("oldObject"));
-    let text = |pointer: &str| review.pointer(pointer).and_then(Json::as_str).unwrap_or_default().to_owned();
-    let uid = text("/request/uid");
-    if uid.is_empty() || uid.len() > UID {
-        return Err(Unreadable::Missing("request.uid"));
-    }
-    let operation = match text("/request/operation").as_str() {
-        "CREATE" => Operation::Create,
-        "UPDATE" => Operation::Update,
-        "DELETE" => Operation::Delete,
-        _ => return Err(Unreadable::Missing("request.operation CREATE, UPDATE or DELETE")),
-    };
-    let (group, kind) = (text("/request/kind/group"), text("/request/kind/kind"));
-    let groups = review.pointer("/request/userInfo/groups").and_then(Json::as_array).into_iter().flatten();
-    let version = text("/request/kind/version");
-    Ok(Question {
-        uid,
-        api_version: if group.is_empty() { version } else { format!("{group}/{version}") },
-        namespace: Some(text("/request/namespace")).filter(|namespace| !namespace.is_empty()),
-        name: text("/request/name"),
-        request: ReviewRequest {
-            operation,
-            kind: format!("{group}/{kind}"),
-            object,
-            old_object,
-            user: text("/request/userInfo/username"),
-            groups: groups.filter_map(Json::as_str).map(ToOwned::to_owned).collect(),
-            dry_run: review.pointer("/request/dryRun").and_then(Json::as_bool).unwrap_or_default(),
-            answers: Vec::new(),
-            platform: banhbaoring_pipeline::contract::Platform::default(),
-            plugin_config: Json::Null,
-        },
-    })
-}
-
-/// As plugins see objects.
-fn stripped(mut object: Json) -> Json {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
-        metadata.remove("managedFields");
-        metadata.remove("resourceVersion");
-    }
-    object
-}
-
-fn allowed(uid: &str, warnings: Vec<String>) -> Json {
-    respond(json!({"uid": uid, "allowed": true, "warnings": warnings}))
-}
-
-fn denied(uid: &str, verdict: &Verdict) -> Json {
-    let status = json!({"code": 422, "reason": "Invalid", "message": verdict.message});
-    respond(json!({"uid": uid, "allowed": false, "warnings": verdict.warnings, "status": status}))
-}
-
-fn respond(response: Json) -> Json {
-    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn question(change: impl FnOnce(&mut Json)) -> Result<Question, Unreadable> {
-        let mut review = json!({
-            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-            "request": {
-                "uid": "1", "operation": "UPDATE", "namespace": "team", "name": "a",
-                "kind": {"group": "example.org", "version": "v1", "kind": "Stack"},
-                "userInfo": {"username": "somebody", "groups": ["g"]},
-                "object": {"metadata": {"name": "a", "managedFields": [], "resourceVersion": "7"}}, "oldObject": null,
-            },
-        });
-        change(&mut review);
-        read(review.to_string().as_bytes())
-    }
-
-    #[test]
-    fn a_question_is_read_without_what_plugins_do_not_see() {
-        let question = question(|_| ()).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!((question.api_version.as_str(), question.request.kind.as_str()), ("example.org/v1", "example.org/Stack"));
-        assert_eq!(question.request.object, Some(json!({"metadata": {"name": "a"}})));
-        assert_eq!((question.request.old_object, question.request.groups), (None, vec!["g".to_owned()]));
-    }
-
-    #[test]
-    fn what_is_no_question_is_refused_with_what_is_missing() {
-        for (change, missing) in [
-            (("/request/uid", json!("")), "request.uid"),
-            (("/request/uid", json!("x".repeat(200))), "request.uid"),
-            (("/request/operation", json!("CONNECT")), "request.operation"),
-            (("/kind", json!("Pod")), "kind"),
-        ] {
-            let error = question(|review| *review.pointer_mut(change.0).unwrap() = change.1.clone()).err().unwrap();
-            assert!(error.to_string().contains(missing), "{error}");
-        }
-        assert!(matches!(read(b"{\"a\": 1, \"a\": 2}"), Err(Unreadable::Json(_))), "a key twice");
-        assert!(matches!(read(&[0xff]), Err(Unreadable::Json(_))));
     }
 }
