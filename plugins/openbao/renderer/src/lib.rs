@@ -4,6 +4,7 @@
 //! spec ─┐                      ┌─ config   config.hcl, written by hcl
 //!       ├─ component ─ cluster ┼─ objects  StatefulSet, Services, …
 //! seal ─┘                      ├─ secrets  what the host shall make
+//!                              ├─ captured how the operator initialises the store, where it shall
 //!                              ├─ plugin_catalog which plugins OpenBao knows
 //!                              ├─ operation what is done to nodes that run: rollout, scale
 //!                              └─ report   what live tells
@@ -14,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod access;
+pub mod captured;
 pub mod check;
 pub mod cluster;
 pub mod component;
