@@ -118,6 +118,45 @@ async fn an_answer_that_was_lost_with_its_operator_is_told_with_commands_that_be
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_one_node_whose_users_were_never_made_is_told_and_not_ready() {
+    let world = world().await;
+    let operator = operator(&world, "users").await;
+    let team = world.team("users").await.unwrap();
+    for attempt in 0..TRIES {
+        let mut one = Running::apply(&world, &team, &format!("users{attempt}"), 1, json!({})).await;
+        one.run();
+        let bao = one.bao(0).await;
+        // The store is there, and the node sends itself nothing yet.
+        while !bao.server().log().contains("root token generated") {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        bao.server().kill();
+        let look = async || match one.told().await {
+            (reason, message) if ["OperatorRefused", "Ready", "InitializationInterrupted"].contains(&reason.as_str()) => Ok((reason, message)),
+            (reason, message) => Err(format!("{reason}: {message}")),
+        };
+        let (reason, message) = wait::until(PATIENCE, "its fate", look).await.unwrap();
+        if reason != "OperatorRefused" {
+            println!("{reason}");
+            one.end().await;
+            continue;
+        }
+        println!("{message}");
+        let owner = one.team.cluster(&one.name).await.unwrap();
+        let access = condition(&owner, "OperatorAccess");
+        assert_eq!((&access["status"], &access["reason"]), (&json!("False"), &json!("Refused")));
+        assert_eq!(condition(&owner, "Ready")["status"], "False");
+        one.obey(&message).await;
+        one.until_ready().await;
+        one.log_in("admin").await.unwrap();
+        one.end().await;
+        stop(&operator).await;
+        return;
+    }
+    panic!("{TRIES} times the users were made before the node could be killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_gone_while_its_keys_are_there_is_lost_and_not_initialised_again() {
     let world = world().await;
     let operator = operator(&world, "lossy").await;

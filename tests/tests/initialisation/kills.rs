@@ -19,8 +19,12 @@ const SEED_VARIABLE: &str = "BANHBAORING_SEED";
 const KILLS_VARIABLE: &str = "BANHBAORING_KILLS";
 /// How many, where nobody asks for more: one of each variant.
 const KILLS: u32 = 6;
-/// The longest time from the start of the first node to the kill.
-const LONGEST: u64 = 4_500;
+/// The longest time from the start of the first node to the kill. A node waits for some seconds until it elects itself.
+const LONGEST: u64 = 9_000;
+/// What a node logs when it has elected itself: most of the initialisation follows within half a second.
+const ELECTED: &str = "entering leader state";
+/// The longest time from there to the kill, where that is waited for.
+const CLOSE: u64 = 600;
 
 /// Who is killed.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +66,7 @@ async fn a_store_whose_operator_or_node_is_killed_while_it_is_initialised_is_usa
     let mut hit = 0;
     while hit < kills {
         // One of each mode at a time: a kill costs more than a store.
-        let victim = variants[usize::try_from(hit / 2).unwrap() % 3].1;
+        let victim = variants[usize::try_from(hit / 2 + hit / 6).unwrap() % 3].1;
         let mut stores = Vec::new();
         for mode in ["SelfInit", "Captured"] {
             let name = format!("{}{hit}", mode.to_lowercase());
@@ -73,7 +77,17 @@ async fn a_store_whose_operator_or_node_is_killed_while_it_is_initialised_is_usa
             store.run();
         }
         stores[0].1.bao(0).await;
-        let moment = Duration::from_millis(random.random_range(0..LONGEST));
+        // Two of three are aimed at where the most happens, at one store of the pair or the other.
+        let round = hit / 2;
+        let (aim, longest) = if round % 3 == 0 { ("start", LONGEST) } else { ("election", CLOSE) };
+        if aim == "election" {
+            let store = &stores[usize::try_from(round / 3 % 2).unwrap()].1;
+            let elected = async || if store.bao(0).await.server().log().contains(ELECTED) { Ok(()) } else { Err("not yet") };
+            while elected().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        }
+        let moment = Duration::from_millis(random.random_range(0..longest));
         tokio::time::sleep(moment).await;
         if matches!(victim, Victim::Operator | Victim::Both) {
             operator.server().kill();
@@ -89,7 +103,7 @@ async fn a_store_whose_operator_or_node_is_killed_while_it_is_initialised_is_usa
         for (mode, store) in stores {
             let ended = wait::until(PATIENCE, format!("{} to end somehow", store.name), async || fate(&store).await).await;
             let ended = ended.unwrap_or_else(|error| panic!("{error}\n{}", store.kubelets[0].bao().unwrap().server().log_tail()));
-            println!("{mode} {victim:?} after {moment:?}: {ended}");
+            println!("{mode} {victim:?} {moment:?} after the {aim}: {ended}");
             *fates.entry(format!("{mode:<9} {victim:?}")).or_default().entry(ended).or_default() += 1;
             store.end().await;
         }

@@ -253,7 +253,7 @@ impl Live {
 
     /// The store never let the operator in, where it was asked.
     pub fn is_shut(&self) -> bool {
-        matches!(self.told_access, Some(OperatorAccess::Refused)) && !matches!(self.raft, Raft::Open(_))
+        self.access(false) == Some(OperatorAccess::Refused)
     }
 
     /// Whether the store ever let the operator in, with what is known now. A refusal counts from the second look on: between the first initialisation and the
