@@ -55,8 +55,7 @@ impl Kubelet {
     #[must_use]
     pub fn start(client: Client, namespace: &str, pod: &str, address: Arc<Address>, leader: Arc<Address>) -> Self {
         let node = Mutex::default();
-        let shared =
-            Arc::new(Shared { namespace: namespace.to_owned(), pod: pod.to_owned(), address: address.clone(), leader, node });
+        let shared = Arc::new(Shared { namespace: namespace.to_owned(), pod: pod.to_owned(), address: address.clone(), leader, node });
         let looking = shared.clone();
         let task = tokio::spawn(async move {
             loop {
@@ -189,9 +188,8 @@ impl Shared {
     async fn tell(&self, pods: &Api<Pod>, status: &Value, labels: &Value) -> Result<()> {
         let found = pods.get_opt(&self.pod).await?.context("the pod went away")?;
         let now = serde_json::to_value(&found)?;
-        let is_told = |wanted: &Value, there: &Value| {
-            wanted.as_object().into_iter().flatten().all(|(key, value)| there.get(key) == Some(value))
-        };
+        let is_told =
+            |wanted: &Value, there: &Value| wanted.as_object().into_iter().flatten().all(|(key, value)| there.get(key) == Some(value));
         if !is_told(labels, &now["metadata"]["labels"]) {
             let patch = json!({"metadata": {"uid": found.uid(), "labels": labels}});
             pods.patch(&self.pod, &PatchParams::default(), &Patch::Merge(patch)).await?;

@@ -25,7 +25,9 @@ impl Address {
         if output.status.success() || said.contains("exists") {
             return Ok(address);
         }
-        Err(Error::Pod { reason: format!("expected to give this machine the address {}, found `{said}`; run with CAP_NET_ADMIN", address.0) })
+        Err(Error::Pod {
+            reason: format!("expected to give this machine the address {}, found `{said}`; run with CAP_NET_ADMIN", address.0),
+        })
     }
 
     /// The address.

@@ -32,7 +32,11 @@ async fn the_operator_initialises_one_node_keeps_the_keys_and_lets_the_others_jo
     let mut prod = Running::apply(&world, &team, "prod", 3, json!({"mode": "Captured", "recovery": {"shares": 3, "threshold": 2}})).await;
     let replicas = async || team.get("statefulset/prod").await.map(|set| set["spec"]["replicas"].clone()).unwrap_or_default();
     wait::until(PATIENCE, "one node", async || if replicas().await == 1 { Ok(()) } else { Err("not yet") }).await.unwrap();
-    assert_eq!(prod.secret("init", "holder").await.unwrap(), format!("{}/prod-0", team.namespace), "the Secret is there before the store is");
+    assert_eq!(
+        prod.secret("init", "holder").await.unwrap(),
+        format!("{}/prod-0", team.namespace),
+        "the Secret is there before the store is"
+    );
     assert_eq!(prod.secret("init", "attempt").await.unwrap().len(), 32);
     assert_eq!(prod.secret("init", "root-token").await, None);
     prod.run();
@@ -54,8 +58,17 @@ async fn the_operator_initialises_one_node_keeps_the_keys_and_lets_the_others_jo
     assert_eq!(prod.beginnings(), 1);
 
     // The recovery keys are this store's: two of the three make another root token.
-    let keys: Vec<String> = prod.secret("init", "recovery-keys").await.unwrap().parse::<Value>().unwrap().as_array().unwrap().iter()
-        .map(|key| key.as_str().unwrap().to_owned()).collect();
+    let keys: Vec<String> = prod
+        .secret("init", "recovery-keys")
+        .await
+        .unwrap()
+        .parse::<Value>()
+        .unwrap()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key.as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(keys.len(), 3);
     let begun = bao.succeed(Method::PUT, "/v1/sys/generate-root/attempt", None, Some(&json!({}))).await.unwrap();
     let mut last = Value::Null;
@@ -132,7 +145,9 @@ async fn a_store_of_one_node_whose_users_were_never_made_is_told_and_not_ready()
         }
         bao.server().kill();
         let look = async || match one.told().await {
-            (reason, message) if ["OperatorRefused", "Ready", "InitializationInterrupted"].contains(&reason.as_str()) => Ok((reason, message)),
+            (reason, message) if ["OperatorRefused", "Ready", "InitializationInterrupted"].contains(&reason.as_str()) => {
+                Ok((reason, message))
+            }
             (reason, message) => Err(format!("{reason}: {message}")),
         };
         let (reason, message) = wait::until(PATIENCE, "its fate", look).await.unwrap();

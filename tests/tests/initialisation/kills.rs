@@ -47,7 +47,11 @@ async fn fate(store: &Running) -> Result<String, String> {
         };
     }
     let said = ["InitializationInterrupted", "InitializationAnswerLost", "OperatorRefused"].contains(&reason.as_str());
-    if said && message.contains("kubectl") && message.contains("delete pvc data-") { Ok(reason) } else { Err(format!("{reason}: {message}")) }
+    if said && message.contains("kubectl") && message.contains("delete pvc data-") {
+        Ok(reason)
+    } else {
+        Err(format!("{reason}: {message}"))
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,8 +64,10 @@ async fn a_store_whose_operator_or_node_is_killed_while_it_is_initialised_is_usa
     let operator = Operator::start(&world.operator("killed")).unwrap();
     world.until_serving(&operator).await.unwrap();
     let team = world.team("kills").await.unwrap();
-    let variants: Vec<(&str, Victim)> =
-        ["SelfInit", "Captured"].into_iter().flat_map(|mode| [Victim::Operator, Victim::Node, Victim::Both].map(|victim| (mode, victim))).collect();
+    let variants: Vec<(&str, Victim)> = ["SelfInit", "Captured"]
+        .into_iter()
+        .flat_map(|mode| [Victim::Operator, Victim::Node, Victim::Both].map(|victim| (mode, victim)))
+        .collect();
     let mut fates: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
     let mut hit = 0;
     while hit < kills {

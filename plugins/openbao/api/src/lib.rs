@@ -29,7 +29,10 @@ pub use plugin_catalog::{CatalogPlugin, CatalogPluginType};
 pub use pod::{PodSpec, ServiceAccountSpec};
 pub use provider::ProviderFields;
 pub use server::{AuditDevice, ListenerSpec, LogFormat, LogLevel, RaftSpec, TelemetrySpec, TlsVersion};
-pub use status::{InitializationStatus, InitializationStep, NodeStatus, OpenBaoClusterStatus, OperationKind, OperationStatus, OperatorAccess, PluginState, PluginStatus};
+pub use status::{
+    InitializationStatus, InitializationStep, NodeStatus, OpenBaoClusterStatus, OperationKind, OperationStatus, OperatorAccess,
+    PluginState, PluginStatus,
+};
 pub use storage::{DeletionPolicy, StorageSpec};
 pub use tls::{AcmeSpec, CertificateSpec, IssuerRef, TlsMode, TlsSpec};
 pub use unseal::{SecretKey, SecretName, UnsealSpec};

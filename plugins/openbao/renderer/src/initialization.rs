@@ -37,7 +37,11 @@ pub fn is_by_itself(cluster: &Cluster) -> Result<bool, Failure> {
         Some(InitializationMode::Manual | InitializationMode::Captured) => Ok(false),
         None if !cluster.version.has(Feature::SelfInitialization) && cluster.spec.initialization.requests.is_empty() => Ok(false),
         Some(InitializationMode::SelfInit) | None => {
-            cluster.version.require(Feature::SelfInitialization, "spec.initialization", "set spec.initialization.mode: Captured or Manual")?;
+            cluster.version.require(
+                Feature::SelfInitialization,
+                "spec.initialization",
+                "set spec.initialization.mode: Captured or Manual",
+            )?;
             Ok(true)
         }
     }

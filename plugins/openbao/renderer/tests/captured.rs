@@ -39,7 +39,12 @@ fn what_follows_is_read_off_the_node_the_secret_and_the_journal() {
         ("it is under way", opening("Initializing", false, None, None), "Initializing", again),
         ("under way, and the node is faster than its answer", opening("Initializing", true, none, None), "Initializing", again),
         ("it reached nobody", opening("Initializing", false, None, Some(failed("unavailable"))), "Initializing", again),
-        ("the operator was killed before it was sent", opening("Initializing", false, None, Some(ActionOutcome::Unknown)), "Initializing", &[]),
+        (
+            "the operator was killed before it was sent",
+            opening("Initializing", false, None, Some(ActionOutcome::Unknown)),
+            "Initializing",
+            &[],
+        ),
         ("killed between the journal and the status", opening("", true, none, Some(ActionOutcome::Unknown)), "AnswerMissing", &[]),
         ("the answer was lost", opening("Initializing", true, none, Some(ActionOutcome::Unknown)), "AnswerMissing", &[]),
         ("looked for twice", opening("AnswerMissing", true, none, None), "AnswerLost", &[]),
@@ -47,7 +52,12 @@ fn what_follows_is_read_off_the_node_the_secret_and_the_journal() {
         ("it comes late after all", opening("AnswerLost", true, token, None), "MakingUsers", &[]),
         ("begun again with an empty volume", opening("AnswerLost", false, None, None), "Initializing", again),
         ("the store refuses", opening("Initializing", false, None, Some(done(400, "no"))), "Initializing", &[]),
-        ("the node was killed in the middle", opening("Initializing", false, None, Some(done(500, "x: cluster already has state"))), "Interrupted", again),
+        (
+            "the node was killed in the middle",
+            opening("Initializing", false, None, Some(done(500, "x: cluster already has state"))),
+            "Interrupted",
+            again,
+        ),
         ("the node says it late", opening("Initializing", false, None, Some(done(200, ""))), "Captured", again),
         ("the volume went after the answer", opening("Captured", false, None, Some(done(200, ""))), "Captured", &[]),
         ("and the Secret is full", opening("Captured", false, None, Some(failed("conflict"))), "DataLost", again),
@@ -133,10 +143,12 @@ fn a_store_of_one_node_is_ready_once_it_let_the_operator_in_and_is_never_asked_a
     assert_eq!((first.state, first.reason.as_str()), (State::Progressing, "ConfirmingAccess"), "the users may be made at this moment");
     let second = world.tick();
     assert_eq!((second.state, second.reason.as_str()), (State::Failed, "OperatorRefused"));
-    for words in ["kubectl -n bao delete pvc data-prod-0 --wait=false && kubectl -n bao delete pod prod-0", "If somebody ever did, do not"] {
+    for words in ["kubectl -n bao delete pvc data-prod-0 --wait=false && kubectl -n bao delete pod prod-0", "If somebody ever did, do not"]
+    {
         assert!(second.message.contains(words), "{}", second.message);
     }
-    let access = |response: &Response| response.conditions.iter().find(|found| found.condition_type == "OperatorAccess").unwrap().reason.clone();
+    let access =
+        |response: &Response| response.conditions.iter().find(|found| found.condition_type == "OperatorAccess").unwrap().reason.clone();
     assert_eq!(access(&second), "Refused");
     world.lets_in = true;
     let let_in = world.until("let in", |_, response| response.state == State::Ready);

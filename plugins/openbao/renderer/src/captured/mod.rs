@@ -23,8 +23,8 @@ pub mod requests;
 
 use banhbaoring_openbao_api::{InitializationMode, InitializationStatus, InitializationStep as Step};
 use banhbaoring_sdk::answer::{Answer, Outcome};
-use banhbaoring_sdk::contract::need::{self, HttpAnswer};
 use banhbaoring_sdk::contract::action;
+use banhbaoring_sdk::contract::need::{self, HttpAnswer};
 use banhbaoring_sdk::{Action, Context, Failure, Need, Response};
 use serde_json::Value;
 
@@ -275,7 +275,10 @@ impl Sight<'_> {
             Outcome::Done(answer) if is_good(&answer) => vec![requests::revoke(self.cluster, &id)],
             Outcome::Done(_) | Outcome::Unknown => Vec::new(),
         };
-        Ok(Standing { is_let_in: true, ..self.standing(Step::RevokingRootToken, "the operator was let in; the root token is revoked", actions) })
+        Ok(Standing {
+            is_let_in: true,
+            ..self.standing(Step::RevokingRootToken, "the operator was let in; the root token is revoked", actions)
+        })
     }
 
     fn done(&self) -> Standing {

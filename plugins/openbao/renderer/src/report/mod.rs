@@ -197,9 +197,7 @@ fn state(facts: &Facts) -> (State, String, String) {
         ReadinessState::Ready if live.sealed() == Some(true) => {
             told(State::Progressing, "NodesSealed", format!("sealed: {}", names_of_sealed(live).join(", ")))
         }
-        ReadinessState::Ready if let Some(verdict) = &captured.verdict => {
-            told(State::Progressing, verdict.reason, verdict.message.clone())
-        }
+        ReadinessState::Ready if let Some(verdict) = &captured.verdict => told(State::Progressing, verdict.reason, verdict.message.clone()),
         // Pods can be ready of a store that nobody gets into.
         ReadinessState::Ready if expects_access(facts) && live.access(captured.is_let_in) != Some(OperatorAccess::Confirmed) => {
             let message = "the store is initialised; it has to let the operator in once".to_owned();

@@ -18,11 +18,7 @@ fn begin_again(cluster: &Cluster, nodes: i32) -> String {
     let claims: Vec<String> = (0..nodes).flat_map(|ordinal| cluster.claims(ordinal)).collect();
     let pods: Vec<String> = (0..nodes).map(|ordinal| cluster.pod(ordinal)).collect();
     let namespace = cluster.namespace;
-    format!(
-        "kubectl -n {namespace} delete pvc {} --wait=false && kubectl -n {namespace} delete pod {}",
-        claims.join(" "),
-        pods.join(" ")
-    )
+    format!("kubectl -n {namespace} delete pvc {} --wait=false && kubectl -n {namespace} delete pod {}", claims.join(" "), pods.join(" "))
 }
 
 /// The first node was killed before there was a store.

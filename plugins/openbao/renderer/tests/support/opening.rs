@@ -62,7 +62,8 @@ impl Opening {
     /// The request that the host would send.
     pub fn request(&self, spec: &str) -> Request {
         let mut asked = request(&owner(spec), Some(seals::generated_key("prod")));
-        asked.previous = Some(json!({"initialization": self.before, "operatorSecret": "prod-operator", "adminSecret": "prod-admin"}).to_string());
+        asked.previous =
+            Some(json!({"initialization": self.before, "operatorSecret": "prod-operator", "adminSecret": "prod-admin"}).to_string());
         let fields = settled(spec, 1);
         let secret = |name: &str| Child {
             reference: ObjectReference {
@@ -73,7 +74,8 @@ impl Opening {
             },
             ..stateful_set(ReadinessState::Ready, &json!({}))
         };
-        asked.children = vec![secret("prod-admin"), secret("prod-init"), secret("prod-operator"), stateful_set(ReadinessState::Ready, &fields)];
+        asked.children =
+            vec![secret("prod-admin"), secret("prod-init"), secret("prod-operator"), stateful_set(ReadinessState::Ready, &fields)];
         let ok = |value: Value| AnswerOutcome::Ok(value.to_string());
         let status = |status: u16| ok(json!({"status": status, "exposed": {}}));
         let view = |kind: &str, name: &str, uid: &str, value: Value| {
@@ -81,12 +83,21 @@ impl Opening {
         };
         let mut answers = vec![
             ("first-claim", view("PersistentVolumeClaim", "data-prod-0", CLAIM, json!({}))),
-            ("node-0", view("Pod", "prod-0", "pod-1", json!({"/status/conditions": [{"type": "Ready", "status": "True"}], "/metadata/labels/controller-revision-hash": "r1"}))),
+            (
+                "node-0",
+                view(
+                    "Pod",
+                    "prod-0",
+                    "pod-1",
+                    json!({"/status/conditions": [{"type": "Ready", "status": "True"}], "/metadata/labels/controller-revision-hash": "r1"}),
+                ),
+            ),
         ];
         if let Some(says) = self.says {
             answers.push(("first-init", ok(json!({"status": 200, "exposed": {"/initialized": says}}))));
         }
-        let no_token = || AnswerOutcome::Error(OutcomeError { class: "not-found".to_owned(), message: "there is no key root-token".to_owned() });
+        let no_token =
+            || AnswerOutcome::Error(OutcomeError { class: "not-found".to_owned(), message: "there is no key root-token".to_owned() });
         if let Some(root) = self.root {
             answers.push(("first-root", root.map_or_else(no_token, status)));
         }
