@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use banhbaoring_plugin_openbao::live::CUT_SHORT;
+use banhbaoring_plugin_openbao::live::is_cut_short;
 use banhbaoring_testing::bao::Bao;
 use banhbaoring_testing::wait;
 use nodes::{PASSWORD, PATIENCE, authority, node};
@@ -36,7 +36,7 @@ async fn fate(bao: &Bao) -> &'static str {
             let log = bao.server().log();
             // As much of it as the kubelet keeps.
             let kept = log[log_before.max(log.len().saturating_sub(KEPT))..].to_owned();
-            assert!(kept.contains(CUT_SHORT), "the plugin has no words for {kept}");
+            assert!(is_cut_short(&kept), "the plugin has no words for {kept}");
             return Ok("InitializationInterrupted");
         }
         let health = bao.send(Method::GET, "/v1/sys/health", None, None).await.map_err(|error| error.to_string())?;

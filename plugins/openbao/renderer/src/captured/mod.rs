@@ -31,7 +31,7 @@ use serde_json::Value;
 use crate::access::REFUSAL;
 use crate::cluster::Cluster;
 use crate::component::OpenBao;
-use crate::live::{CUT_SHORT, Live};
+use crate::live::{Live, is_cut_short};
 use crate::report::words;
 
 /// Begins the ids of actions that initialise a store; the uid of its volume claim follows.
@@ -170,7 +170,7 @@ impl Sight<'_> {
                 let again = if self.before == Some(Step::Captured) { Vec::new() } else { action() };
                 standing(Step::Captured, "the answer is kept; the node has to tell that it is initialised".to_owned(), again)
             }
-            Outcome::Done(answer) if refusal(&answer).contains(CUT_SHORT) => standing(Step::Interrupted, String::new(), action()),
+            Outcome::Done(answer) if is_cut_short(refusal(&answer)) => standing(Step::Interrupted, String::new(), action()),
             // The store refuses a second initialisation by itself, so it may be asked again where nobody knows what came of the first.
             Outcome::Done(answer) => standing(Step::Initializing, format!("{asked} again: it answered {}", refused(&answer)), Vec::new()),
             Outcome::Unknown => standing(Step::Initializing, format!("{asked} again: nobody knows whether it was"), Vec::new()),

@@ -19,7 +19,7 @@ use crate::cluster::{CLUSTER_LABEL, Cluster};
 use crate::component::OpenBao;
 use crate::expansion;
 
-pub use node::{CUT_SHORT, Node, Pod, Presence, Trouble};
+pub use node::{CUT_SHORT, Node, Pod, Presence, Trouble, is_cut_short};
 pub use questions::{Attention, needs};
 pub use raft::{Leads, Peer, Raft};
 
