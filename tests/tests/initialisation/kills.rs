@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
-use crate::support::{Running, world};
+use crate::support::{ELECTED, Running, world};
 
 /// Names the seed of an earlier run.
 const SEED_VARIABLE: &str = "BANHBAORING_SEED";
@@ -21,8 +21,6 @@ const KILLS_VARIABLE: &str = "BANHBAORING_KILLS";
 const KILLS: u32 = 6;
 /// The longest time from the start of the first node to the kill. A node waits for some seconds until it elects itself.
 const LONGEST: u64 = 9_000;
-/// What a node logs when it has elected itself: most of the initialisation follows within half a second.
-const ELECTED: &str = "entering leader state";
 /// The longest time from there to the kill, where that is waited for.
 const CLOSE: u64 = 600;
 

@@ -13,8 +13,12 @@ use banhbaoring_tests::{Team, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
+
+/// What a node logs when it has elected itself: most of the initialisation follows within half a second.
+pub const ELECTED: &str = "entering leader state";
 
 /// The platform of this binary, for one test at a time; started by the first that asks.
 pub async fn world() -> WorldGuard {
@@ -114,6 +118,24 @@ impl Running {
         let answer = bao.send(Method::POST, &path, None, Some(&json!({"password": password}))).await.map_err(|error| error.to_string())?;
         let token = answer.body["auth"]["client_token"].as_str().map(ToOwned::to_owned);
         token.ok_or_else(|| format!("the login of {user} was answered {}", answer.status))
+    }
+
+    /// Kills the first node right after it logged that: it goes step by step from the moment when it has elected itself, since all the rest takes a blink.
+    pub async fn kill_after(&self, words: &str) {
+        let bao = self.bao(0).await;
+        let has = |words: &str| bao.server().log().contains(words);
+        while !has(ELECTED) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        while !has(words) {
+            bao.server().signal(Signal::STOP).expect("it stops");
+            if has(words) {
+                break;
+            }
+            bao.server().signal(Signal::CONT).expect("it goes on");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bao.server().kill();
     }
 
     /// How often a store was begun on its volumes.
