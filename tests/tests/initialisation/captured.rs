@@ -138,8 +138,8 @@ async fn a_store_of_one_node_whose_users_were_never_made_is_told_and_not_ready()
     for attempt in 0..TRIES {
         let mut one = Running::apply(&world, &team, &format!("users{attempt}"), 1, json!({})).await;
         one.run();
-        // The store is there, and the node sends itself nothing yet.
-        one.kill_after("root token generated").await;
+        // The store is there, and the node has not sent itself all requests yet.
+        one.kill_once_initialised().await;
         let look = async || match one.told().await {
             (reason, message) if ["OperatorRefused", "Ready", "InitializationInterrupted"].contains(&reason.as_str()) => {
                 Ok((reason, message))

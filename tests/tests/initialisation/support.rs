@@ -13,7 +13,6 @@ use banhbaoring_tests::{Team, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -120,20 +119,15 @@ impl Running {
         token.ok_or_else(|| format!("the login of {user} was answered {}", answer.status))
     }
 
-    /// Kills the first node right after it logged that: it goes step by step from the moment when it has elected itself, since all the rest takes a blink.
-    pub async fn kill_after(&self, words: &str) {
+    /// Kills the first node as soon as it says that it is initialised. Its log tells it later: what a server logs while it starts is held back.
+    pub async fn kill_once_initialised(&self) {
         let bao = self.bao(0).await;
-        let has = |words: &str| bao.server().log().contains(words);
-        while !has(ELECTED) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        while !has(words) {
-            bao.server().signal(Signal::STOP).expect("it stops");
-            if has(words) {
-                break;
-            }
-            bao.server().signal(Signal::CONT).expect("it goes on");
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let says = async || {
+            let answer = bao.send(Method::GET, "/v1/sys/init", None, None).await;
+            answer.is_ok_and(|answer| answer.body["initialized"] == true)
+        };
+        while !says().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         bao.server().kill();
     }

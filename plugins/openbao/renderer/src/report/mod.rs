@@ -198,9 +198,15 @@ fn state(facts: &Facts) -> (State, String, String) {
             told(State::Progressing, "NodesSealed", format!("sealed: {}", names_of_sealed(live).join(", ")))
         }
         ReadinessState::Ready if let Some(verdict) = &captured.verdict => told(State::Progressing, verdict.reason, verdict.message.clone()),
-        // Pods can be ready of a store that nobody gets into.
-        ReadinessState::Ready if expects_access(facts) && live.access(captured.is_let_in) != Some(OperatorAccess::Confirmed) => {
-            let message = "the store is initialised; it has to let the operator in once".to_owned();
+        // Pods can be ready of a store that nobody gets into, and are before they tell that there is one.
+        ReadinessState::Ready
+            if makes_users(cluster, live).unwrap_or(false) && live.access(captured.is_let_in) != Some(OperatorAccess::Confirmed) =>
+        {
+            let message = if live.was_initialized() {
+                "the store is initialised; it has to let the operator in once".to_owned()
+            } else {
+                "no node has told yet whether it is initialised; the store has to let the operator in once".to_owned()
+            };
             told(State::Progressing, "ConfirmingAccess", message)
         }
         ReadinessState::Ready => told(State::Ready, "Ready", format!("{0} of {0} nodes are ready", cluster.spec.replicas)),
