@@ -119,14 +119,12 @@ impl Running {
         token.ok_or_else(|| format!("the login of {user} was answered {}", answer.status))
     }
 
-    /// Kills the first node as soon as it says that it is initialised. Its log tells it later: what a server logs while it starts is held back.
+    /// Kills the first node as soon as it has unsealed what it initialised: it then listens for other nodes, and a second later it sends itself its requests. Until
+    /// these are through neither its API nor its log tells anything.
     pub async fn kill_once_initialised(&self) {
         let bao = self.bao(0).await;
-        let says = async || {
-            let answer = bao.send(Method::GET, "/v1/sys/init", None, None).await;
-            answer.is_ok_and(|answer| answer.body["initialized"] == true)
-        };
-        while !says().await {
+        let nodes = std::net::SocketAddr::new(self.addresses[0].get(), 8201);
+        while tokio::net::TcpStream::connect(nodes).await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         bao.server().kill();
