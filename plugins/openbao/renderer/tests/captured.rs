@@ -150,6 +150,12 @@ fn a_store_of_one_node_is_ready_once_it_let_the_operator_in_and_is_never_asked_a
     let access =
         |response: &Response| response.conditions.iter().find(|found| found.condition_type == "OperatorAccess").unwrap().reason.clone();
     assert_eq!(access(&second), "Refused");
+    // Whoever does as it says gets a store that begins again, and none that is lost.
+    let mut begun_again = world.asked.clone().unwrap();
+    begun_again.previous = Some(json!({"initialized": true, "operatorAccess": "Refused"}).to_string());
+    begun_again.answers.clear();
+    let begun_again = render(&begun_again).unwrap();
+    assert!(begun_again.reason != "DataLost" && object(&begun_again, "ConfigMap", "prod-init")["data"]["init.json"] != "{}\n");
     world.lets_in = true;
     let let_in = world.until("let in", |_, response| response.state == State::Ready);
     assert_eq!(access(&let_in), "LoggedIn");

@@ -125,6 +125,7 @@ impl Live {
     pub fn read(cx: &Context<OpenBao>, cluster: &Cluster) -> Result<Self, Failure> {
         let told = cx.previous::<Told>().unwrap_or_default();
         let told_initialization: Option<InitializationStatus> = told.initialization.and_then(|told| serde_json::from_value(told).ok());
+        let told_access = told.operator_access.and_then(|access| serde_json::from_value(access).ok());
         let is_opening = captured::is_asked_for(cluster)
             && match &told_initialization {
                 Some(told) => !matches!(told.step, InitializationStep::Done | InitializationStep::Foreign),
@@ -137,12 +138,13 @@ impl Live {
             raft: Raft::read(cx.answer::<need::Http>(questions::RAFT)?, cluster),
             tolerance: raft::tolerance(cx.answer::<need::Http>(questions::TOLERANCE)?),
             operation: told.operation.and_then(|operation| serde_json::from_value(operation).ok()),
-            // Until the operator is done, a store that goes again is one that nobody ever got into; the Secret tells.
-            told_initialized: told.initialized == Some(true) && !is_opening,
+            // Until the operator is done, a store that goes again is one that nobody ever got into; the Secret tells. So is one whose users were never made:
+            // whoever follows the commands that are told then must not find it lost.
+            told_initialized: told.initialized == Some(true) && !is_opening && told_access != Some(OperatorAccess::Refused),
             first_says: is_opening.then(|| first_says(cx)).transpose()?.flatten(),
             told_initialization,
             is_opening,
-            told_access: told.operator_access.and_then(|access| serde_json::from_value(access).ok()),
+            told_access,
             has_init: cx.child("Secret", &cluster.init_secret()).is_some(),
             has_admin: cx.child("Secret", &cluster.admin_secret()).is_some(),
             told_admin: told.admin_secret.is_some(),
