@@ -150,6 +150,7 @@ fn a_store_of_one_node_is_ready_once_it_let_the_operator_in_and_is_never_asked_a
     let access =
         |response: &Response| response.conditions.iter().find(|found| found.condition_type == "OperatorAccess").unwrap().reason.clone();
     assert_eq!(access(&second), "Refused");
+    assert_ne!(object(&second, "ConfigMap", "prod-init")["data"]["init.json"], "{}\n", "there before the node begins again");
     // Whoever does as it says gets a store that begins again, and none that is lost.
     let mut begun_again = world.asked.clone().unwrap();
     begun_again.previous = Some(json!({"initialized": true, "operatorAccess": "Refused"}).to_string());
