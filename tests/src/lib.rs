@@ -8,6 +8,7 @@ mod binary;
 pub mod container;
 pub mod helm;
 pub mod installation;
+pub mod kubelet;
 pub mod objects;
 pub mod operator;
 pub mod publisher;

@@ -28,7 +28,8 @@ pub struct Http {
     /// JSON body before injection; null: none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub body: Value,
-    /// Parts of the answer that go to Secrets unseen.
+    /// Parts of an answer of a status of 2xx that go to Secrets unseen. The Secrets must be there, the owner's, and without these keys, or nothing is sent;
+    /// what goes into one Secret goes in one write. Any other status is told as the answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capture: Vec<Capture>,
 }

@@ -1,6 +1,8 @@
 //! Step 7: performs one side effect that was admitted and written down. The API server is asked as the plugin's account, every change names the uid of
 //! what it changes. Which action is sent when, and the journal, are not decided here.
 
+use std::collections::BTreeMap;
+
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_api::plugin::NamespacedName;
 use banhbaoring_contract::action::{self, Propagation as Wanted};
@@ -96,6 +98,10 @@ fn is_still(seen: &Seen, uid: &str, reference: &ObjectReference) -> Result<(), U
     Err(Undone::new("conflict", format!("{reference} is not the one that was seen: its uid is another")))
 }
 
+fn taken(secret: &str, key: &str) -> Undone {
+    Undone::new("conflict", format!("the key {key} of Secret {secret} is there already; it is never overwritten"))
+}
+
 impl Cluster {
     /// Does what an action says. Never fails: what came of it is told.
     pub async fn act(&self, acting: Acting<'_>, action: &PermittedAction) -> Acted {
@@ -128,7 +134,10 @@ impl Cluster {
             Err(error) if error.was_answered() => return lost(error.to_string()),
             Err(error) => return ActionOutcome::Error(error.told()),
         };
-        if let Err(Undone(error)) = self.capture(acting, &request.capture, &mut reply).await {
+        // A refusal has nothing to keep, and is told as what it is.
+        if (200..300).contains(&reply.status)
+            && let Err(Undone(error)) = self.capture(acting, &request.capture, &mut reply).await
+        {
             return lost(error.message);
         }
         match reply.shown(&request.endpoint.expose) {
@@ -138,49 +147,73 @@ impl Cluster {
     }
 
     /// The Secret that takes what is captured: one that the inventory records, with room for the key.
-    async fn vessel(&self, acting: Acting<'_>, capture: &Capture) -> Result<(Endpoint, Value), Undone> {
-        let namespace = acting.inventory.owner.namespace.clone();
-        let reference =
-            ObjectReference { api_version: "v1".to_owned(), kind: "Secret".to_owned(), namespace, name: capture.secret.clone() };
-        let (endpoint, secret) = self.target(acting, &reference, &Whose::Known(Default::default())).await?;
+    async fn vessel(&self, acting: Acting<'_>, capture: &Capture) -> Result<(), Undone> {
+        let (_, secret) = self.vessel_named(acting, &capture.secret).await?;
         if material::values_of(&secret).contains_key(&capture.key) {
-            let message = format!("the key {} of Secret {} is there already; it is never overwritten", capture.key, capture.secret);
-            return Err(Undone::new("conflict", message));
+            return Err(taken(&capture.secret, &capture.key));
         }
-        Ok((endpoint, secret))
+        Ok(())
+    }
+
+    async fn vessel_named(&self, acting: Acting<'_>, name: &str) -> Result<(Endpoint, Value), Undone> {
+        let namespace = acting.inventory.owner.namespace.clone();
+        let reference = ObjectReference { api_version: "v1".to_owned(), kind: "Secret".to_owned(), namespace, name: name.to_owned() };
+        self.target(acting, &reference, &Whose::Known(Default::default())).await
     }
 
     async fn capture(&self, acting: Acting<'_>, captures: &[Capture], reply: &mut Reply) -> Result<(), Undone> {
+        let mut missing = None;
+        let mut by_secret: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
         for capture in captures {
-            let Some(value) = reply.take(&capture.pointer) else {
-                let message = format!("the answer (status {}) has nothing at {} to capture", reply.status, capture.pointer);
-                return Err(Undone::new("invalid", message));
-            };
-            let mut stored = self.store(acting, capture, &value).await;
+            match reply.take(&capture.pointer) {
+                Some(value) => drop(by_secret.entry(&capture.secret).or_default().insert(&capture.key, value)),
+                // What is there is kept all the same: it may be nowhere else.
+                None => missing = missing.or(Some(&capture.pointer)),
+            }
+        }
+        for (secret, values) in by_secret {
+            let mut stored = self.store(acting, secret, &values).await;
             for attempt in 1..STORES {
                 if stored.is_ok() {
                     break;
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(100 << attempt)).await;
-                stored = self.store(acting, capture, &value).await;
+                stored = self.store(acting, secret, &values).await;
             }
             stored.map_err(|Undone(error)| {
-                Undone::new(LOST, format!("what was answered could not be stored in Secret {}: {}", capture.secret, error.message))
+                Undone::new(LOST, format!("what was answered could not be stored in Secret {secret}: {}", error.message))
             })?;
         }
-        Ok(())
+        match missing {
+            None => Ok(()),
+            Some(pointer) => {
+                let message = format!("the answer (status {}) has nothing at {pointer} to capture", reply.status);
+                Err(Undone::new("invalid", message))
+            }
+        }
     }
 
-    async fn store(&self, acting: Acting<'_>, capture: &Capture, value: &str) -> Result<(), Undone> {
-        let (endpoint, secret) = self.vessel(acting, capture).await?;
-        let mut path = "/data".to_owned();
-        push_token(&mut path, &capture.key);
+    /// All that goes into one Secret goes in one write: whoever is killed in between must not leave half of it.
+    async fn store(&self, acting: Acting<'_>, name: &str, values: &BTreeMap<&str, String>) -> Result<(), Undone> {
+        let (endpoint, secret) = self.vessel_named(acting, name).await?;
+        let there = material::values_of(&secret);
+        if values.iter().all(|(key, value)| there.get(*key).is_some_and(|found| found == value.as_bytes())) {
+            // The write before this one came through, and its answer did not.
+            return Ok(());
+        }
         let mut operations = vec![json!({"op": "test", "path": "/metadata/uid", "value": Seen::of(&secret).uid})];
         operations.push(json!({"op": "test", "path": "/metadata/resourceVersion", "value": Seen::of(&secret).resource_version}));
         if secret.get("data").is_none() {
             operations.push(json!({"op": "add", "path": "/data", "value": {}}));
         }
-        operations.push(json!({"op": "add", "path": path, "value": STANDARD.encode(value)}));
+        for (key, value) in values {
+            if there.contains_key(*key) {
+                return Err(taken(name, key));
+            }
+            let mut path = "/data".to_owned();
+            push_token(&mut path, key);
+            operations.push(json!({"op": "add", "path": path, "value": STANDARD.encode(value)}));
+        }
         endpoint.json_patch(&json!(operations), Answer::Metadata).await?;
         Ok(())
     }

@@ -26,6 +26,8 @@ pub mod guests;
 pub mod tools;
 
 #[cfg(feature = "servers")]
+pub mod address;
+#[cfg(feature = "servers")]
 pub mod bao;
 #[cfg(feature = "servers")]
 pub mod control_plane;

@@ -66,7 +66,9 @@ async fn what_may_have_been_received_is_unknown_and_what_was_not_is_an_error() {
 
 #[tokio::test]
 async fn what_is_captured_goes_into_a_secret_of_the_owners_and_nowhere_else() {
-    let server = HttpServer::start(|_| Told::Json(200, json!({"keys": ["the only key"], "root_token": "s.root", "n": 5}))).await.unwrap();
+    let answer = json!({"keys": ["the only key"], "root_token": "s.root", "n": 5});
+    let server = HttpServer::start(move |asked| Told::Json(if asked.target == "/v1/refused" { 400 } else { 200 }, answer.clone()));
+    let server = server.await.unwrap();
     let mut store = Store::new(server.address.port()).await;
     let capture = |key: &str, secret: &str| {
         let mut spec = put("/v1/init", json!({"expose": ["/n"]}));
@@ -94,6 +96,25 @@ async fn what_is_captured_goes_into_a_secret_of_the_owners_and_nowhere_else() {
     let data = store.fixture.get("secret", "vessel").await["data"].clone();
     assert_eq!(data, json!({"attempt": "MQ==", "token": "cy5yb290"}));
     assert_eq!((class(&act(&store, "http", capture("token", "vessel")).await), server.asked().len()), ("conflict", 1), "never overwritten");
+
+    // What belongs together is stored together: a key that is taken keeps the others from being asked for.
+    let mut both = capture("other-token", "vessel");
+    both["capture"].as_array_mut().unwrap().push(json!({"pointer": "/keys", "secret": "vessel", "key": "token"}));
+    assert_eq!((class(&act(&store, "http", both.clone()).await), server.asked().len()), ("conflict", 1));
+    both["capture"][1]["key"] = json!("keys");
+    both["capture"].as_array_mut().unwrap().push(json!({"pointer": "/none", "secret": "vessel", "key": "none"}));
+    assert_eq!(class(&act(&store, "http", both).await), "lost", "something is missing");
+    let data = store.fixture.get("secret", "vessel").await["data"].clone();
+    assert_eq!(data["other-token"], "cy5yb290", "what was answered is kept all the same: {data}");
+    assert_eq!(data["keys"], "WyJ0aGUgb25seSBrZXkiXQ==", "a list is kept as JSON");
+
+    let mut refused = capture("third-token", "vessel");
+    refused["endpoint"]["path"] = json!("/v1/refused");
+    assert_eq!(
+        act(&store, "http", refused).await,
+        ActionOutcome::Ok(json!({"status": 400, "exposed": {"/n": 5}})),
+        "a refusal is told, and is no loss"
+    );
 }
 
 #[tokio::test]

@@ -22,14 +22,17 @@ pub mod unseal;
 
 pub use cluster::{OpenBaoCluster, OpenBaoClusterSpec, PluginPin};
 pub use image_verification::{ImageStatus, ImageVerificationPolicy, ImageVerificationSpec, KeylessSpec, TrustedRootKey};
-pub use initialization::{InitializationMode, InitializationOperation, InitializationRequest, InitializationSpec};
+pub use initialization::{InitializationMode, InitializationOperation, InitializationRequest, InitializationSpec, RecoverySpec};
 pub use monitoring::ServiceMonitorSpec;
 pub use network::{NetworkPolicySpec, PublicServiceSpec, ServiceType};
 pub use plugin_catalog::{CatalogPlugin, CatalogPluginType};
 pub use pod::{PodSpec, ServiceAccountSpec};
 pub use provider::ProviderFields;
 pub use server::{AuditDevice, ListenerSpec, LogFormat, LogLevel, RaftSpec, TelemetrySpec, TlsVersion};
-pub use status::{NodeStatus, OpenBaoClusterStatus, OperationKind, OperationStatus, PluginState, PluginStatus};
+pub use status::{
+    InitializationStatus, InitializationStep, NodeStatus, OpenBaoClusterStatus, OperationKind, OperationStatus, OperatorAccess,
+    PluginState, PluginStatus,
+};
 pub use storage::{DeletionPolicy, StorageSpec};
 pub use tls::{AcmeSpec, CertificateSpec, IssuerRef, TlsMode, TlsSpec};
 pub use unseal::{SecretKey, SecretName, UnsealSpec};

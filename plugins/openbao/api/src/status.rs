@@ -51,6 +51,12 @@ pub struct OpenBaoClusterStatus {
     /// The Secret with the password of the user `operator`, by which nodes are asked and told things on day 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_secret: Option<String>,
+    /// How far the initialisation by the operator is, with `spec.initialization.mode: Captured`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialization: Option<InitializationStatus>,
+    /// Whether the store ever let the operator in, where the operator or the first node makes its user; absent while it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_access: Option<OperatorAccess>,
     /// What is being done to the nodes; absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationStatus>,
@@ -104,6 +110,59 @@ pub struct NodeStatus {
     /// Raft counts it; absent where the operator may not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voter: Option<bool>,
+}
+
+/// How far the initialisation by the operator is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitializationStatus {
+    /// The step.
+    pub step: InitializationStep,
+    /// The uid of the first node's volume claim for which the store was asked to initialise itself; absent while it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
+}
+
+/// Steps of the initialisation by the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum InitializationStep {
+    /// The first node does not answer yet.
+    Waiting,
+    /// The store is asked to initialise itself.
+    Initializing,
+    /// The answer is in the Secret.
+    Captured,
+    /// The answer was looked for once and not found.
+    AnswerMissing,
+    /// The store is initialised and the answer is not in the Secret: nobody gets in.
+    AnswerLost,
+    /// The answer is in the Secret, and the store is not initialised.
+    DataLost,
+    /// The first node was ended while it initialised the store, and cannot go on from there.
+    Interrupted,
+    /// The users are made with the root token.
+    MakingUsers,
+    /// The operator's user was let in; the root token is revoked.
+    RevokingRootToken,
+    /// The store does not take the root token of the Secret.
+    RootTokenRefused,
+    /// All is done.
+    Done,
+    /// Somebody else initialised the store; it is theirs.
+    Foreign,
+}
+
+/// Whether the store lets the operator in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OperatorAccess {
+    /// It is initialised, and nobody could ask yet.
+    Unconfirmed,
+    /// It did, at least once.
+    Confirmed,
+    /// It did not at the first look.
+    RefusedOnce,
+    /// It does not, and never did.
+    Refused,
 }
 
 /// What is being done to the nodes. The next step is taken only where the step before stands here, so that nothing is done on the first look.

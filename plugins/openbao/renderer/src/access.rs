@@ -44,6 +44,8 @@ pub const STEP_DOWN: &str = "/v1/sys/step-down";
 pub const REMOVE_PEER: &str = "/v1/sys/storage/raft/remove-peer";
 /// What each plugin of the catalogue stands below, by type and name.
 pub const PLUGIN_CATALOG: &str = "/v1/sys/plugins/catalog/";
+/// Header with a token of the store.
+pub const TOKEN_HEADER: &str = "X-Vault-Token";
 /// Where the user logs in.
 pub const LOGIN: &str = "/v1/auth/userpass/login/operator";
 
@@ -171,7 +173,7 @@ fn active(cluster: &Cluster) -> ServiceDestination {
     ServiceDestination { name: cluster.active_service(), namespace: None, port: port(), hostname: None }
 }
 
-fn node(cluster: &Cluster, ordinal: i32) -> ServiceDestination {
+pub(crate) fn node(cluster: &Cluster, ordinal: i32) -> ServiceDestination {
     ServiceDestination { name: cluster.name.to_owned(), namespace: None, port: port(), hostname: Some(cluster.pod(ordinal)) }
 }
 
@@ -179,7 +181,7 @@ fn port() -> u16 {
     u16::try_from(API_PORT).unwrap_or_default()
 }
 
-fn endpoint(cluster: &Cluster, service: ServiceDestination, path: &str, expose: &[&str]) -> Endpoint {
+pub(crate) fn endpoint(cluster: &Cluster, service: ServiceDestination, path: &str, expose: &[&str]) -> Endpoint {
     let ca = ConfigMapKeyRef { config_map: cluster.ca_config_map(), key: "ca.crt".to_owned() };
     Endpoint {
         destination: Destination::Service(service),
@@ -204,7 +206,7 @@ fn login(cluster: &Cluster) -> Login {
         inject: vec![Injection { pointer: "/body/password".to_owned(), from: InjectionSource::Secret(password), prefix: String::new() }],
         token_pointer: "/auth/client_token".to_owned(),
         lease_pointer: Some("/auth/lease_duration".to_owned()),
-        header: "X-Vault-Token".to_owned(),
+        header: TOKEN_HEADER.to_owned(),
         prefix: String::new(),
     }
 }

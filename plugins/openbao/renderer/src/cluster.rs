@@ -59,6 +59,11 @@ impl Cluster<'_> {
         format!("{}-init", self.name)
     }
 
+    /// Secret with the answer to an initialisation by the operator.
+    pub fn init_secret(&self) -> String {
+        format!("{}-init", self.name)
+    }
+
     /// Secret with the first password of the user `admin`.
     pub fn admin_secret(&self) -> String {
         format!("{}-admin", self.name)

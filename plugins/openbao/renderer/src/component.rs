@@ -13,7 +13,7 @@ use crate::plugin_config::PluginConfig;
 use crate::prepared::Prepared;
 use crate::report::Facts;
 use crate::version::ServerVersion;
-use crate::{access, expansion, image, initialization, objects, plugin_catalog, report, secrets};
+use crate::{access, captured, expansion, image, initialization, objects, plugin_catalog, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -84,6 +84,7 @@ impl Component for OpenBao {
         if image.name.is_none() {
             return held(cx, &cluster, &live, &image, question.as_ref());
         }
+        let captured = captured::look(cx, &cluster, &live)?;
         let requests = |id: &str| Ok(fate_of(cx.outcome::<action::Http>(id)?, refused));
         let deletions = |id: &str| Ok(fate_of(cx.outcome::<action::Delete>(id)?, |_| None));
         let operation = operation::decide(&cluster, &live, &template.hash, &requests, &deletions)?;
@@ -99,19 +100,23 @@ impl Component for OpenBao {
             .secret(secrets::authority(&cluster))
             .secret(secrets::server(&cluster))
             .objects(objects::render(&cluster, &config, template, &live, &operation)?);
-        let admin = (by_itself && live.wants_admin()).then(|| initialization::admin(&cluster));
+        let admin = ((by_itself || captured::is_asked_for(&cluster)) && live.wants_admin()).then(|| initialization::admin(&cluster));
         let response = admin.into_iter().fold(response, Response::secret);
+        // What was asked for once is asked for further, whatever the mode is now: it has the only recovery keys.
+        let init = (captured::is_asked_for(&cluster) || live.has_init).then(|| captured::requests::secret(&cluster));
+        let response = init.into_iter().fold(response, Response::secret);
         let operator = live.wants_operator().then(|| access::secret(&cluster));
         let response = operator.into_iter().fold(response, Response::secret);
         let response = live::needs(&cluster, &live, &operation.attention).into_iter().fold(response, Response::need);
         let response = question.filter(|_| image.asks).iter().map(Question::need).fold(response, Response::need);
         let response = operation.actions.iter().chain(&expansion.actions).cloned().fold(response, Response::action);
+        let response = captured.tell(response);
         let response = if operation.attention.is_quick { response.requeue_after(operation.attention.seconds()) } else { response };
         let response = plugin_catalog::look(cx, &cluster, &live, &operation)?.tell(response, &cluster);
         let provider = cx.slot_provider(UNSEAL_SLOT).unwrap_or(&spec.unseal.provider);
         Ok(report::tell(
             response,
-            &Facts { cluster: &cluster, live: &live, operation: &operation, image: &image, expansion: &expansion },
+            &Facts { cluster: &cluster, live: &live, captured: &captured, operation: &operation, image: &image, expansion: &expansion },
             provider,
         ))
     }

@@ -7,14 +7,15 @@
 //! - A request that fails ends the server; the store stays initialised, and what stands after it is never done. So what people get in by is first.
 //! - In the file's JSON a list of exactly one object is read as that object, and null as an empty text.
 
-use banhbaoring_openbao_api::{InitializationMode, InitializationOperation, InitializationRequest};
+use banhbaoring_openbao_api::{InitializationMode, InitializationOperation, InitializationRequest, InitializationStep};
 use banhbaoring_sdk::contract::generator::{Password, Template};
 use banhbaoring_sdk::{Failure, GeneratedSecret};
 use serde_json::{Map, Value, json};
 
-use crate::access;
 use crate::cluster::Cluster;
+use crate::live::Live;
 use crate::version::Feature;
+use crate::{access, captured};
 
 /// Where the file lies in the container.
 pub const INIT_DIR: &str = "/etc/bao/init";
@@ -27,18 +28,29 @@ pub const PASSWORD_VARIABLE: &str = "INITIAL_ADMIN_PASSWORD";
 const MAX_FILE: usize = 900 * 1024;
 /// Deepest nesting of a request's data.
 const MAX_DEPTH: usize = 16;
-const ADMIN_POLICY: &str = r#"path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"] }"#;
+/// What `admin` may: everything.
+pub(crate) const ADMIN_POLICY: &str = r#"path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"] }"#;
 
 /// Whether the first node initialises the store.
 pub fn is_by_itself(cluster: &Cluster) -> Result<bool, Failure> {
     match cluster.spec.initialization.mode {
-        Some(InitializationMode::Manual) => Ok(false),
+        Some(InitializationMode::Manual | InitializationMode::Captured) => Ok(false),
         None if !cluster.version.has(Feature::SelfInitialization) && cluster.spec.initialization.requests.is_empty() => Ok(false),
         Some(InitializationMode::SelfInit) | None => {
-            cluster.version.require(Feature::SelfInitialization, "spec.initialization", "set spec.initialization.mode: Manual")?;
+            cluster.version.require(
+                Feature::SelfInitialization,
+                "spec.initialization",
+                "set spec.initialization.mode: Captured or Manual",
+            )?;
             Ok(true)
         }
     }
+}
+
+/// Whether users are made in the store without anybody's hand, so that it has to let the operator in.
+pub fn makes_users(cluster: &Cluster, live: &Live) -> Result<bool, Failure> {
+    let is_ours = live.told_initialization.as_ref().is_none_or(|told| told.step != InitializationStep::Foreign);
+    Ok(is_by_itself(cluster)? || (captured::is_asked_for(cluster) && is_ours && (live.is_opening || live.told_initialization.is_some())))
 }
 
 /// The file of the first node. Once the store was initialised it says nothing: a first node that lost its volume has to join the others, not to begin a

@@ -5,6 +5,7 @@
 //!       ├─ component ─ cluster ┼─ prepared what is refused, for component and admission alike
 //!       │                      ├─ objects  StatefulSet, Services, …
 //! seal ─┘                      ├─ secrets  what the host shall make
+//!                              ├─ captured how the operator initialises the store, where it shall
 //!                              ├─ plugin_catalog which plugins OpenBao knows
 //!                              ├─ operation what is done to nodes that run: rollout, scale
 //!                              └─ report   what live tells
@@ -16,6 +17,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod captured;
 pub mod check;
 pub mod cluster;
 pub mod component;

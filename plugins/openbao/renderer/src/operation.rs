@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use banhbaoring_openbao_api::{OperationKind, OperationStatus};
+use banhbaoring_openbao_api::{OperationKind, OperationStatus, OperatorAccess};
 use banhbaoring_sdk::contract::{ObjectRef, action};
 use banhbaoring_sdk::{Action, Failure};
 
 use crate::cluster::Cluster;
-use crate::initialization::is_by_itself;
+use crate::initialization::makes_users;
 use crate::live::{Attention, Leads, Live, Node, Raft};
 use crate::rollout::{self, Rollout, WaitReason};
 use crate::scale::{self, Scale};
@@ -54,12 +54,12 @@ pub struct Operation {
 
 /// Decides. `template` is the hash of the template that is rendered.
 pub fn decide(cluster: &Cluster, live: &Live, template: &str, requests: Fates, deletions: Fates) -> Result<Operation, Failure> {
-    let desired = cluster.spec.replicas;
+    let desired = live.wanted(cluster);
     let now = live.replicas().unwrap_or(desired);
-    let may_ask = live.wants_operator() && live.was_initialized();
+    let may_ask = live.wants_operator() && live.was_initialized() && !live.is_opening;
     // Between two passwords nobody can be asked, which is no reason to go on without asking.
     let raft = live.was_initialized().then_some(if may_ask { &live.raft } else { &Raft::Unknown });
-    let by_itself = is_by_itself(cluster)?;
+    let by_itself = makes_users(cluster, live)?;
 
     let rollout = rollout_of(live, template, raft, by_itself);
     let scale = if live.stateful_set.is_some() { scale_of(cluster, live, raft) } else { Scale::AsAsked };
@@ -115,7 +115,7 @@ fn rollout_of(live: &Live, template: &str, raft: Option<&Raft>, by_itself: bool)
 }
 
 fn scale_of(cluster: &Cluster, live: &Live, raft: Option<&Raft>) -> Scale {
-    let desired = cluster.spec.replicas;
+    let desired = live.wanted(cluster);
     let last = scale::next(&live.nodes, desired, &live.retired);
     if last.is_some() && !live.was_initialized() {
         return Scale::Waits("the store has to be initialised first".to_owned());
@@ -171,9 +171,14 @@ fn attention(
         let last = scale::next(&live.nodes, desired, &live.retired);
         next.into_iter().chain(last).filter(|node| node.is_up()).map(|node| node.ordinal).collect()
     };
-    let raft = may_ask && (many > 1 || !retired.is_empty()) && (by_itself || is_under_way);
+    // One login tells whether the users were made; a node that is alone has nobody to be asked about after that.
+    let is_unconfirmed = by_itself && live.told_access != Some(OperatorAccess::Confirmed);
+    let raft = may_ask && (many > 1 || !retired.is_empty() || is_unconfirmed) && (by_itself || is_under_way);
+    let is_confirming =
+        raft && by_itself && matches!(live.told_access, None | Some(OperatorAccess::Unconfirmed | OperatorAccess::RefusedOnce));
     Attention {
-        is_quick: is_under_way && !is_calm,
+        is_quick: (is_under_way && !is_calm) || is_confirming,
+        is_confirming,
         raft,
         leaders: if is_under_way && !matches!(live.raft, Raft::Closed { .. }) { leaders() } else { BTreeSet::new() },
         retired: retired.clone(),

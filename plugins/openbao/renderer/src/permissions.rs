@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::access;
+use crate::captured::requests::{INIT, LOOKUP_SELF, WRITTEN};
 use crate::objects::POD_VERBS;
 
 /// The permissions of the descriptor.
@@ -35,10 +36,12 @@ pub fn permissions() -> Value {
             // Volumes that grow, and those of a node that Raft has let go.
             {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "patch", "delete"], "relation": "owned", "namespaces": ["owner"]},
         ],
-        // What crate::access sends, and nothing else of the store's API.
+        // What crate::access and crate::captured send, and nothing else of the store's API.
         "http": [
-            {"service": "owned", "methods": ["GET"], "paths": [access::LEADER, access::CONFIGURATION, access::AUTOPILOT, access::PLUGIN_CATALOG]},
+            {"service": "owned", "methods": ["GET"], "paths": [access::LEADER, access::CONFIGURATION, access::AUTOPILOT, access::PLUGIN_CATALOG, INIT, LOOKUP_SELF]},
             {"service": "owned", "methods": ["PUT"], "paths": [access::STEP_DOWN, access::REMOVE_PEER, access::PLUGIN_CATALOG]},
+            // Without a token, or with one that only the store's first initialisation gives.
+            {"service": "owned", "methods": ["PUT"], "paths": WRITTEN},
             {"service": "owned", "methods": ["POST"], "paths": [access::LOGIN]},
         ],
         // Where an image may be asked about that a spec names together with who has to sign it. The owner's word is not enough: it would be a way to

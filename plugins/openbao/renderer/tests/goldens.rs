@@ -11,7 +11,7 @@ use banhbaoring_sdk::testing;
 use banhbaoring_sdk::wit::{Request, Seal};
 use serde_json::Value;
 use support::world::World;
-use support::{example, owner, request, seals};
+use support::{example, opening, owner, request, seals};
 
 /// Each stage of day 2, as the host would ask about it.
 fn day_2() -> Vec<(&'static str, Request)> {
@@ -60,7 +60,7 @@ fn day_2() -> Vec<(&'static str, Request)> {
 }
 
 fn cases() -> Vec<(&'static str, Request)> {
-    first_requests().into_iter().chain(day_2()).collect()
+    first_requests().into_iter().chain(opening::stages()).chain(day_2()).collect()
 }
 
 fn first_requests() -> Vec<(&'static str, Request)> {

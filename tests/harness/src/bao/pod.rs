@@ -2,7 +2,7 @@
 //! and the environment that the kubelet would set. Only what one machine has otherwise is changed in the texts: addresses, folders, and how
 //! nodes are found (there is no API server to ask, nor one to register with).
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, fs, net::IpAddr, path::PathBuf, process::Command};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -27,6 +27,7 @@ pub struct Pod {
     scratch: Scratch,
     api: Port,
     edge: Port,
+    place: Option<IpAddr>,
 }
 
 impl Pod {
@@ -44,11 +45,19 @@ impl Pod {
             scratch: Scratch::new(name)?,
             api: Port::take()?,
             edge: Port::take()?,
+            place: None,
         };
         for mount in pod.mounts() {
             pod.mount(text(mount, "/mountPath"), text(mount, "/name"))?;
         }
         Ok(pod)
+    }
+
+    /// It has an address of its own, as a real pod does, and listens on the ports that the container names. Without one it listens on free ports of loopback.
+    #[must_use]
+    pub fn at(mut self, address: IpAddr) -> Self {
+        self.place = Some(address);
+        self
     }
 
     /// Starts the node by the rendered command, with the rendered configuration and environment; it finds the others at `leader`, which may be itself.
@@ -59,7 +68,7 @@ impl Pod {
         let rendered = self.config()?;
         fs::write(self.path(CONFIG), self.adapted(&rendered, leader)).map_err(Error::machine(format!("write {CONFIG}")))?;
         let mut environment = self.environment()?;
-        for (name, value) in [(API_ADDRESS, self.address()), (CLUSTER_ADDRESS, format!("https://127.0.0.1:{}", self.api.number() + 1))] {
+        for (name, value) in [(API_ADDRESS, self.address()), (CLUSTER_ADDRESS, format!("https://{}", self.listener(8201)))] {
             let Some(variable) = environment.iter_mut().find(|variable| variable.0 == name) else {
                 return Err(Error::Pod { reason: format!("the container sets no {name}") });
             };
@@ -107,13 +116,13 @@ impl Pod {
     /// The address of its API.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("https://127.0.0.1:{}", self.api.number())
+        format!("https://{}", self.listener(8200))
     }
 
     /// The address of its second listener, where it has one.
     #[must_use]
     pub fn edge_address(&self) -> String {
-        format!("https://127.0.0.1:{}", self.edge.number())
+        format!("https://{}", self.listener(8210))
     }
 
     /// Where a path of the container is on this machine.
@@ -200,9 +209,18 @@ impl Pod {
         }
         lines
             .join("\n")
-            .replace("[::]:8200", &format!("127.0.0.1:{}", self.api.number()))
-            .replace("[::]:8201", &format!("127.0.0.1:{}", self.api.number() + 1))
-            .replace("[::]:8210", &format!("127.0.0.1:{}", self.edge.number()))
+            .replace("[::]:8200", &self.listener(8200))
+            .replace("[::]:8201", &self.listener(8201))
+            .replace("[::]:8210", &self.listener(8210))
+    }
+
+    /// Where on this machine it listens for what a real pod has on `port`.
+    fn listener(&self, port: u16) -> String {
+        match (self.place, port) {
+            (Some(address), port) => std::net::SocketAddr::new(address, port).to_string(),
+            (None, 8210) => format!("127.0.0.1:{}", self.edge.number()),
+            (None, port) => format!("127.0.0.1:{}", self.api.number() + (port - 8200)),
+        }
     }
 
     /// The text with every mounted path as it is on this machine. In one pass: what was replaced may look like another mounted path.

@@ -7,18 +7,19 @@ mod raft;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use banhbaoring_openbao_api::OperationStatus;
+use banhbaoring_openbao_api::{InitializationStatus, InitializationStep, OperationStatus, OperatorAccess};
 use banhbaoring_sdk::context::Child;
 use banhbaoring_sdk::contract::need::{self, ObjectView};
 use banhbaoring_sdk::wit::ReadinessState;
 use banhbaoring_sdk::{Context, Failure};
 use serde_json::Value;
 
+use crate::captured::{self, requests};
 use crate::cluster::{CLUSTER_LABEL, Cluster};
 use crate::component::OpenBao;
 use crate::expansion;
 
-pub use node::{CUT_SHORT, Node, Pod, Presence, Trouble};
+pub use node::{CUT_SHORT, Node, Pod, Presence, Trouble, is_cut_short};
 pub use questions::{Attention, needs};
 pub use raft::{Leads, Peer, Raft};
 
@@ -65,6 +66,16 @@ pub struct Live {
     pub leads: BTreeMap<i32, Leads>,
     /// What was under way at the last look.
     pub operation: Option<OperationStatus>,
+    /// How far the initialisation by the operator was at the last look.
+    pub told_initialization: Option<InitializationStatus>,
+    /// The operator initialises the store, and is not done.
+    pub is_opening: bool,
+    /// Whether the first node says that it is initialised, where the operator asks it.
+    pub first_says: Option<bool>,
+    /// Whether the store ever let the operator in, as it was told.
+    pub told_access: Option<OperatorAccess>,
+    /// The Secret with the answer to an initialisation by the operator is there.
+    pub has_init: bool,
     sizes: BTreeMap<String, String>,
     /// What was told before: labels go with their pods.
     told_initialized: bool,
@@ -104,6 +115,8 @@ struct Told {
     operator_secret: Option<String>,
     // Not its own type: a step that another version wrote must not make the rest forgotten.
     operation: Option<Value>,
+    initialization: Option<Value>,
+    operator_access: Option<Value>,
     retired: Vec<String>,
 }
 
@@ -111,13 +124,32 @@ impl Live {
     /// Reads a request.
     pub fn read(cx: &Context<OpenBao>, cluster: &Cluster) -> Result<Self, Failure> {
         let told = cx.previous::<Told>().unwrap_or_default();
+        let told_initialization: Option<InitializationStatus> = told.initialization.and_then(|told| serde_json::from_value(told).ok());
+        let told_access = match told.operator_access {
+            Some(access) => serde_json::from_value(access).ok(),
+            // Initialised under a version that did not ask: people use it, whether or not they kept the operator's user.
+            None => (told.initialized == Some(true)).then_some(OperatorAccess::Confirmed),
+        };
+        let is_opening = captured::is_asked_for(cluster)
+            && match &told_initialization {
+                Some(told) => !matches!(told.step, InitializationStep::Done | InitializationStep::Foreign),
+                // A store that was initialised otherwise is not the operator's to initialise, least of all when its data is lost.
+                None => told.initialized != Some(true),
+            };
         let mut live = Self {
             stateful_set: cx.child("StatefulSet", cluster.name).cloned(),
             certificate: cx.child("Certificate", &cluster.edge_certificate()).cloned(),
             raft: Raft::read(cx.answer::<need::Http>(questions::RAFT)?, cluster),
             tolerance: raft::tolerance(cx.answer::<need::Http>(questions::TOLERANCE)?),
             operation: told.operation.and_then(|operation| serde_json::from_value(operation).ok()),
-            told_initialized: told.initialized == Some(true),
+            // Until the operator is done, a store that goes again is one that nobody ever got into; the Secret tells. So is one whose users were never made:
+            // whoever follows the commands that are told then must not find it lost.
+            told_initialized: told.initialized == Some(true) && !is_opening && told_access != Some(OperatorAccess::Refused),
+            first_says: is_opening.then(|| first_says(cx)).transpose()?.flatten(),
+            told_initialization,
+            is_opening,
+            told_access,
+            has_init: cx.child("Secret", &cluster.init_secret()).is_some(),
             has_admin: cx.child("Secret", &cluster.admin_secret()).is_some(),
             told_admin: told.admin_secret.is_some(),
             has_operator: cx.child("Secret", &cluster.operator_secret()).is_some(),
@@ -129,7 +161,7 @@ impl Live {
             let pod = Presence::of(cx.answer::<need::Object>(&questions::node(ordinal))?, Pod::read);
             Ok::<_, Failure>(Node { ordinal, name: cluster.pod(ordinal), pod })
         };
-        live.nodes = (0..live.replicas().unwrap_or(cluster.spec.replicas)).map(read).collect::<Result<_, _>>()?;
+        live.nodes = (0..live.replicas().unwrap_or(live.wanted(cluster))).map(read).collect::<Result<_, _>>()?;
         let retired: BTreeSet<i32> = told.retired.iter().filter_map(|name| cluster.ordinal(name)).collect();
         live.retired = retired.into_iter().map(read).collect::<Result<_, _>>()?;
         for claim in live.retired.iter().flat_map(|node| cluster.claims(node.ordinal)) {
@@ -150,6 +182,16 @@ impl Live {
     /// Size in the template of a claim that is there.
     pub fn claim_size(&self, name: &str) -> Option<&str> {
         self.sizes.get(name).map(String::as_str)
+    }
+
+    /// So many nodes are wanted: one until the operator has initialised the store, or there would be some that could begin a store of their own.
+    pub fn wanted(&self, cluster: &Cluster) -> i32 {
+        if self.is_opening { self.replicas().unwrap_or(1).min(cluster.spec.replicas) } else { cluster.spec.replicas }
+    }
+
+    /// The first node's pod.
+    pub fn first_uid(&self) -> Option<&str> {
+        self.nodes.first()?.pod.there().map(|pod| pod.uid.as_str())
     }
 
     /// Replicas of the StatefulSet as it is.
@@ -195,13 +237,13 @@ impl Live {
 
     /// The store is initialised, or was: what was told once is not forgotten with the pods.
     pub fn was_initialized(&self) -> bool {
-        self.told_initialized || self.initialized() == Some(true)
+        self.told_initialized || self.first_says.or_else(|| self.initialized()) == Some(true)
     }
 
     /// The Secret with the first password of `admin` is asked for: while it is there, and before the store is initialised. Whoever deletes it later meant
     /// it; one that goes earlier is let go first, because what is asked for and lost is not made anew.
     pub fn wants_admin(&self) -> bool {
-        self.has_admin || !(self.was_initialized() || self.told_admin)
+        self.has_admin || !((self.was_initialized() && !self.is_opening) || self.told_admin)
     }
 
     /// The Secret with the password of `operator` is asked for always. One that was lost is let go first, and then made anew: whoever administers the
@@ -213,6 +255,26 @@ impl Live {
     /// The store was initialised, and all nodes that tell say that it is not: their volumes are not those of before.
     pub fn has_lost_data(&self) -> bool {
         self.told_initialized && self.initialized() == Some(false)
+    }
+
+    /// The store never let the operator in, where it was asked.
+    pub fn is_shut(&self) -> bool {
+        self.access(false) == Some(OperatorAccess::Refused)
+    }
+
+    /// Whether the store ever let the operator in, with what is known now. A refusal counts from the second look on: between the first initialisation and the
+    /// making of the users there is a moment.
+    pub fn access(&self, was_let_in: bool) -> Option<OperatorAccess> {
+        match (&self.raft, self.told_access) {
+            _ if was_let_in => Some(OperatorAccess::Confirmed),
+            (Raft::Open(_), _) | (_, Some(OperatorAccess::Confirmed)) => Some(OperatorAccess::Confirmed),
+            (Raft::Closed { for_now: false, .. }, None | Some(OperatorAccess::Unconfirmed)) => Some(OperatorAccess::RefusedOnce),
+            (Raft::Closed { for_now: false, .. }, Some(_)) => Some(OperatorAccess::Refused),
+            // Said from the first status on that says initialised: a store without it is older than the question.
+            (Raft::Unknown | Raft::Closed { for_now: true, .. }, told) => {
+                told.or_else(|| self.was_initialized().then_some(OperatorAccess::Unconfirmed))
+            }
+        }
     }
 
     /// The first node was ended while it initialised the store, before there was one.
@@ -263,6 +325,11 @@ impl ClaimSize {
         let text = |pointer: &str| view.value.get(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         Self { uid: view.uid.clone(), requested: text(questions::REQUESTED), capacity: text(questions::CAPACITY) }
     }
+}
+
+fn first_says(cx: &Context<OpenBao>) -> Result<Option<bool>, Failure> {
+    let answer = cx.answer::<need::Http>(requests::FIRST_INIT)?.known().filter(|answer| answer.status == 200);
+    Ok(answer.and_then(|answer| answer.exposed.get(requests::IS_INITIALIZED)?.as_bool()))
 }
 
 fn sizes(templates: &Value) -> BTreeMap<String, String> {

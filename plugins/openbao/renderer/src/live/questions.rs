@@ -27,6 +27,8 @@ pub(super) const CAPACITY: &str = "/status/capacity/storage";
 pub struct Attention {
     /// Something is done to the nodes.
     pub is_quick: bool,
+    /// Whether the store lets the operator in at all is still to be seen.
+    pub is_confirming: bool,
     /// Who Raft counts is wanted.
     pub raft: bool,
     /// Nodes that are asked whether they lead, and with that how many may fail.
@@ -45,7 +47,7 @@ impl Attention {
 /// The questions.
 pub fn needs(cluster: &Cluster, live: &Live, attention: &Attention) -> Vec<Need> {
     let seconds = attention.seconds();
-    let many = live.replicas().unwrap_or_default().max(cluster.spec.replicas);
+    let many = live.replicas().unwrap_or_default().max(live.wanted(cluster));
     let ordinals: BTreeSet<i32> = (0..many).chain(attention.retired.iter().copied()).collect();
     let object = |id: String, kind: &str, name: String, fields: &[&str]| {
         let reference = ObjectRef::new("v1", kind, name).in_namespace(cluster.namespace);

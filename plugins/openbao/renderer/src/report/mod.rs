@@ -2,18 +2,20 @@
 //! [`crate::told`].
 
 mod nodes;
+pub mod words;
 
 use std::collections::BTreeMap;
 
-use banhbaoring_openbao_api::TlsMode;
+use banhbaoring_openbao_api::{OperatorAccess, TlsMode};
 use banhbaoring_sdk::wit::{ReadinessState, SealCredentials, State};
 use banhbaoring_sdk::{ConditionStatus, PlatformExt, Response};
 use serde_json::{Map, Value, json};
 
+use crate::captured::{self, Captured};
 use crate::cluster::{API_PORT, Cluster};
 use crate::expansion::Expansion;
 use crate::image::Image;
-use crate::initialization::is_by_itself;
+use crate::initialization::{is_by_itself, makes_users};
 use crate::live::Live;
 use crate::objects::SERVICE_MONITOR_API;
 use crate::operation::Operation;
@@ -35,11 +37,6 @@ pub const UNSEALED: &str = "Unsealed";
 
 /// Prometheus is told where to find the nodes. Told only where the spec asks for it.
 pub const MONITORING_READY: &str = "MonitoringReady";
-
-/// Reason where the first initialisation was cut short before there was a store.
-const CUT_SHORT: &str = "InitializationInterrupted";
-/// Reason where an initialised store is gone.
-const DATA_LOST: &str = "DataLost";
 
 /// All condition types, as they are declared.
 pub const CONDITION_TYPES: [&str; 12] = [
@@ -68,6 +65,8 @@ pub struct Facts<'a> {
     pub cluster: &'a Cluster<'a>,
     /// What there is.
     pub live: &'a Live,
+    /// How the operator initialises it.
+    pub captured: &'a Captured,
     /// What is done to the nodes.
     pub operation: &'a Operation,
     /// What they run.
@@ -78,10 +77,10 @@ pub struct Facts<'a> {
 
 /// Adds everything that is told to a response with the desired objects.
 pub fn tell(response: Response, facts: &Facts, provider: &str) -> Response {
-    let Facts { cluster, live, operation, image, expansion } = *facts;
-    let (state, reason, message) = state(cluster, live, operation);
+    let Facts { cluster, live, captured, operation, image, expansion } = *facts;
+    let (state, reason, message) = state(facts);
     let response = response.state(state, reason, message);
-    let response = conditions(response, cluster, live, provider);
+    let response = conditions(response, facts, provider);
     let response = storage(response, expansion);
     let response = image_verified(response, image);
     let response = nodes::conditions(response, cluster, live, operation);
@@ -109,7 +108,9 @@ pub fn tell(response: Response, facts: &Facts, provider: &str) -> Response {
             "leader": live.leader(),
             "initialized": initialized(live),
             "sealed": live.sealed(),
-            "adminSecret": (live.wants_admin() && is_by_itself(cluster).unwrap_or(false)).then(|| cluster.admin_secret()),
+            "initialization": captured.told,
+            "operatorAccess": makes_users(cluster, live).unwrap_or(false).then(|| live.access(captured.is_let_in)).flatten(),
+            "adminSecret": (live.wants_admin() && (is_by_itself(cluster).unwrap_or(false) || captured::is_asked_for(cluster))).then(|| cluster.admin_secret()),
             "operatorSecret": live.wants_operator().then(|| cluster.operator_secret()),
             "operation": operation.told,
             "retired": retired,
@@ -160,15 +161,22 @@ fn image_verified(response: Response, image: &Image) -> Response {
     response
 }
 
-fn state(cluster: &Cluster, live: &Live, operation: &Operation) -> (State, String, String) {
+fn state(facts: &Facts) -> (State, String, String) {
+    let Facts { cluster, live, captured, operation, .. } = *facts;
     let told = |state, reason: &str, message: String| (state, reason.to_owned(), message);
     let Some(child) = &live.stateful_set else {
-        return told(State::Progressing, "Creating", format!("the {} nodes are being made", cluster.spec.replicas));
+        return told(State::Progressing, "Creating", format!("the {} nodes are being made", live.wanted(cluster)));
     };
     let summary = told::summary(cluster, live, operation);
     match child.readiness {
-        _ if live.has_lost_data() => told(State::Failed, DATA_LOST, data_lost(cluster)),
-        _ if live.is_cut_short() => told(State::Failed, CUT_SHORT, cut_short(cluster)),
+        _ if live.has_lost_data() => told(State::Failed, words::DATA_LOST, words::data_lost(cluster)),
+        _ if live.is_cut_short() => told(State::Failed, words::CUT_SHORT, words::cut_short(cluster)),
+        _ if let Some(verdict) = captured.verdict.as_ref().filter(|verdict| verdict.has_failed) => {
+            told(State::Failed, verdict.reason, verdict.message.clone())
+        }
+        _ if live.is_shut() && expects_access(facts) => {
+            told(State::Failed, words::ACCESS_REFUSED, words::never_let_in(cluster, live.wanted(cluster)))
+        }
         ReadinessState::Failed => {
             told(State::Failed, if child.reason.is_empty() { "NodesFailed" } else { &child.reason }, child.message.clone())
         }
@@ -183,11 +191,23 @@ fn state(cluster: &Cluster, live: &Live, operation: &Operation) -> (State, Strin
             format!("{} of {} nodes are ready; {}", live.ready_nodes(), cluster.spec.replicas, child.message),
         ),
         // Pods that have told nothing leave the word to the StatefulSet: a platform may keep the labels from them.
-        ReadinessState::Ready if live.initialized() == Some(false) => {
+        ReadinessState::Ready if captured.verdict.is_none() && live.initialized() == Some(false) => {
             told(State::Progressing, "WaitingForInitialization", format!("all nodes run; {}", waits_for(cluster)))
         }
         ReadinessState::Ready if live.sealed() == Some(true) => {
             told(State::Progressing, "NodesSealed", format!("sealed: {}", names_of_sealed(live).join(", ")))
+        }
+        ReadinessState::Ready if let Some(verdict) = &captured.verdict => told(State::Progressing, verdict.reason, verdict.message.clone()),
+        // Pods can be ready of a store that nobody gets into, and are before they tell that there is one.
+        ReadinessState::Ready
+            if makes_users(cluster, live).unwrap_or(false) && live.access(captured.is_let_in) != Some(OperatorAccess::Confirmed) =>
+        {
+            let message = if live.was_initialized() {
+                "the store is initialised; it has to let the operator in once".to_owned()
+            } else {
+                "no node has told yet whether it is initialised; the store has to let the operator in once".to_owned()
+            };
+            told(State::Progressing, "ConfirmingAccess", message)
         }
         ReadinessState::Ready => told(State::Ready, "Ready", format!("{0} of {0} nodes are ready", cluster.spec.replicas)),
     }
@@ -205,25 +225,14 @@ fn waits_for(cluster: &Cluster) -> String {
     }
 }
 
-fn cut_short(cluster: &Cluster) -> String {
-    let claims = cluster.claims(0).join(" ");
-    format!(
-        "{pod} was ended while it initialised the store for the first time, and OpenBao cannot go on from there. Nobody ever got in, so there is nothing to lose: \
-         kubectl -n {namespace} delete pvc {claims} --wait=false && kubectl -n {namespace} delete pod {pod}, and it begins again; see docs/runbooks/init-answer-lost.md",
-        pod = cluster.pod(0),
-        namespace = cluster.namespace,
-    )
+/// Users are made without anybody's hand, so that the operator has to be let in.
+fn expects_access(facts: &Facts) -> bool {
+    let Facts { cluster, live, .. } = *facts;
+    live.was_initialized() && makes_users(cluster, live).unwrap_or(false)
 }
 
-fn data_lost(cluster: &Cluster) -> String {
-    format!(
-        "the store was initialised before, and now no node knows of it: the volumes data-{0}-… are not those of before. Nothing is initialised \
-         again, because that would hide the loss. Bring the volumes back; or delete the cluster and restore a snapshot into a new one",
-        cluster.name
-    )
-}
-
-fn conditions(response: Response, cluster: &Cluster, live: &Live, provider: &str) -> Response {
+fn conditions(response: Response, facts: &Facts, provider: &str) -> Response {
+    let Facts { cluster, live, captured, .. } = *facts;
     let credentials = match &cluster.seal.credentials {
         SealCredentials::Ambient => "credentials from the platform".to_owned(),
         SealCredentials::Secrets(secrets) => format!("credentials in {}", secrets.join(", ")),
@@ -237,10 +246,11 @@ fn conditions(response: Response, cluster: &Cluster, live: &Live, provider: &str
     let (status, reason, message) = tls(cluster, live);
     let response = response.condition(TLS_READY, status, reason, message);
     let response = match live.initialized() {
-        _ if live.is_cut_short() => response.condition(INITIALIZED, false, CUT_SHORT, cut_short(cluster)),
+        _ if live.is_cut_short() => response.condition(INITIALIZED, false, words::CUT_SHORT, words::cut_short(cluster)),
+        _ if let Some(verdict) = &captured.verdict => response.condition(INITIALIZED, false, verdict.reason, verdict.message.clone()),
         None if live.was_initialized() => response.condition(INITIALIZED, true, "Initialized", "a node told so before"),
         None => response.condition(INITIALIZED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
-        _ if live.has_lost_data() => response.condition(INITIALIZED, false, DATA_LOST, data_lost(cluster)),
+        _ if live.has_lost_data() => response.condition(INITIALIZED, false, words::DATA_LOST, words::data_lost(cluster)),
         Some(true) => response.condition(INITIALIZED, true, "Initialized", "a node tells that it is initialised"),
         Some(false) => response.condition(INITIALIZED, false, "WaitingForInitialization", waits_for(cluster)),
     };

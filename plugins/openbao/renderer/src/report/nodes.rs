@@ -1,12 +1,14 @@
 //! What is told of the nodes together: each of them, whether enough of them are up, and whether the operator may ask them.
 
-use banhbaoring_openbao_api::NodeStatus;
+use banhbaoring_openbao_api::{NodeStatus, OperatorAccess};
 use banhbaoring_sdk::{ConditionStatus, Response};
 
 use crate::access;
 use crate::cluster::Cluster;
 use crate::live::{Live, Node, Raft};
 use crate::operation::Operation;
+
+use super::words;
 
 /// A majority of the nodes is up.
 pub const HAS_QUORUM: &str = "HasQuorum";
@@ -88,12 +90,22 @@ pub(super) fn conditions(response: Response, cluster: &Cluster, live: &Live, ope
             }
         }
     };
+    let is_confirmed = live.told_access == Some(OperatorAccess::Confirmed);
+    let never = live.is_shut().then(|| words::never_let_in(cluster, live.wanted(cluster)));
     let (status, reason, message) = match &live.raft {
         Raft::Open(_) => (ConditionStatus::Yes, "LoggedIn", format!("as the user {} of userpass", access::OPERATOR)),
         _ if !live.was_initialized() => (unknown, "NotInitialized", "there is no store yet".to_owned()),
+        _ if live.is_opening => (unknown, "NotMade", "its user is being made".to_owned()),
+        _ if !operation.attention.raft && is_confirmed => {
+            (ConditionStatus::Yes, "LoggedInBefore", format!("as the user {} of userpass; nothing has to be asked now", access::OPERATOR))
+        }
         _ if !operation.attention.raft => (unknown, "NotNeeded", "nothing has to be asked of the store".to_owned()),
+        _ if let Some(message) = never => (ConditionStatus::No, "Refused", message),
         Raft::Unknown => (unknown, "NotTold", "the store has not answered yet".to_owned()),
         Raft::Closed { for_now: true, why } => (unknown, "OutOfReach", format!("asked again soon: {why}")),
+        Raft::Closed { for_now: false, why } if live.told_access.is_none() && operation.attention.is_confirming => {
+            (unknown, "NotTold", format!("asked once more: {why}"))
+        }
         Raft::Closed { for_now: false, why } => (
             ConditionStatus::No,
             "Refused",

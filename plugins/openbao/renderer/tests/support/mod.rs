@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 mod machines;
+pub mod opening;
 pub mod seals;
 pub mod world;
 
