@@ -163,6 +163,8 @@ pub enum OperatorAccess {
     RefusedOnce,
     /// It does not, and never did.
     Refused,
+    /// It is older than this cluster, or was initialised by a version that did not ask: people use it, with the users that they have.
+    NotExpected,
 }
 
 /// What is being done to the nodes. The next step is taken only where the step before stands here, so that nothing is done on the first look.

@@ -172,7 +172,7 @@ fn attention(
         next.into_iter().chain(last).filter(|node| node.is_up()).map(|node| node.ordinal).collect()
     };
     // One login tells whether the users were made; a node that is alone has nobody to be asked about after that.
-    let is_unconfirmed = by_itself && live.told_access != Some(OperatorAccess::Confirmed);
+    let is_unconfirmed = by_itself && Live::is_unconfirmed(live.told_access);
     let raft = may_ask && (many > 1 || !retired.is_empty() || is_unconfirmed) && (by_itself || is_under_way);
     let is_confirming =
         raft && by_itself && matches!(live.told_access, None | Some(OperatorAccess::Unconfirmed | OperatorAccess::RefusedOnce));

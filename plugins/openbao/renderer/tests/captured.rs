@@ -174,6 +174,30 @@ fn told_of_access(world: &World, access: Option<&str>) -> String {
 }
 
 #[test]
+fn a_store_on_a_volume_that_was_kept_from_a_cluster_before_is_never_told_to_begin_again() {
+    let mut world = World::calm("replicas: 1");
+    world.previous = Some(told_of_access(&world, Some("RefusedOnce")));
+    world.lets_in = false;
+    world.tick();
+    let mut asked = world.request();
+    let mut owner: Value = asked.owner.parse().unwrap();
+    // The second of the claim is still the cluster's own.
+    for (made, reason) in [("2026-01-01T00:00:00Z", "OperatorRefused"), ("2026-01-01T00:00:01Z", "Ready")] {
+        owner["metadata"]["creationTimestamp"] = made.into();
+        asked.owner = owner.to_string();
+        let response = render(&asked).unwrap();
+        assert_eq!(response.reason, reason, "{}", response.message);
+        assert_eq!(response.message.contains("delete pvc"), reason != "Ready", "{}", response.message);
+    }
+    let status: Value = render(&asked).unwrap().status.parse().unwrap();
+    assert_eq!(status["operatorAccess"], "NotExpected");
+    asked.answers.retain(|answer| answer.id != "origin");
+    asked.previous = Some(told_of_access(&world, Some("RefusedOnce")));
+    let unknown = render(&asked).unwrap();
+    assert_eq!(unknown.reason, "ConfirmingAccess", "whose volume it is comes first: {}", unknown.message);
+}
+
+#[test]
 fn a_store_that_an_older_version_initialised_is_in_use_whether_or_not_it_lets_the_operator_in() {
     let mut world = World::calm("replicas: 1");
     world.previous = Some(told_of_access(&world, None));

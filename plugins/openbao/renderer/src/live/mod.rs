@@ -74,6 +74,8 @@ pub struct Live {
     pub first_says: Option<bool>,
     /// Whether the store ever let the operator in, as it was told.
     pub told_access: Option<OperatorAccess>,
+    /// The first node's volume is older than this cluster: it was kept from one before. Absent: not known.
+    pub is_taken_over: Option<bool>,
     /// The Secret with the answer to an initialisation by the operator is there.
     pub has_init: bool,
     sizes: BTreeMap<String, String>,
@@ -127,8 +129,7 @@ impl Live {
         let told_initialization: Option<InitializationStatus> = told.initialization.and_then(|told| serde_json::from_value(told).ok());
         let told_access = match told.operator_access {
             Some(access) => serde_json::from_value(access).ok(),
-            // Initialised under a version that did not ask: people use it, whether or not they kept the operator's user.
-            None => (told.initialized == Some(true)).then_some(OperatorAccess::Confirmed),
+            None => (told.initialized == Some(true)).then_some(OperatorAccess::NotExpected),
         };
         let is_opening = captured::is_asked_for(cluster)
             && match &told_initialization {
@@ -149,6 +150,7 @@ impl Live {
             told_initialization,
             is_opening,
             told_access,
+            is_taken_over: is_taken_over(cx)?,
             has_init: cx.child("Secret", &cluster.init_secret()).is_some(),
             has_admin: cx.child("Secret", &cluster.admin_secret()).is_some(),
             told_admin: told.admin_secret.is_some(),
@@ -262,13 +264,22 @@ impl Live {
         self.access(false) == Some(OperatorAccess::Refused)
     }
 
+    /// Whether it is still to be seen that the store lets the operator in.
+    pub fn is_unconfirmed(access: Option<OperatorAccess>) -> bool {
+        !matches!(access, Some(OperatorAccess::Confirmed | OperatorAccess::NotExpected))
+    }
+
     /// Whether the store ever let the operator in, with what is known now. A refusal counts from the second look on: between the first initialisation and the
     /// making of the users there is a moment.
     pub fn access(&self, was_let_in: bool) -> Option<OperatorAccess> {
         match (&self.raft, self.told_access) {
             _ if was_let_in => Some(OperatorAccess::Confirmed),
             (Raft::Open(_), _) | (_, Some(OperatorAccess::Confirmed)) => Some(OperatorAccess::Confirmed),
+            _ if self.is_taken_over == Some(true) => Some(OperatorAccess::NotExpected),
+            (_, Some(OperatorAccess::NotExpected)) => Some(OperatorAccess::NotExpected),
             (Raft::Closed { for_now: false, .. }, None | Some(OperatorAccess::Unconfirmed)) => Some(OperatorAccess::RefusedOnce),
+            // Who says that there is nothing to lose has to know whose volume it is.
+            (Raft::Closed { for_now: false, .. }, told) if self.is_taken_over.is_none() => told,
             (Raft::Closed { for_now: false, .. }, Some(_)) => Some(OperatorAccess::Refused),
             // Said from the first status on that says initialised: a store without it is older than the question.
             (Raft::Unknown | Raft::Closed { for_now: true, .. }, told) => {
@@ -325,6 +336,17 @@ impl ClaimSize {
         let text = |pointer: &str| view.value.get(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         Self { uid: view.uid.clone(), requested: text(questions::REQUESTED), capacity: text(questions::CAPACITY) }
     }
+}
+
+/// Times of an API server compare as text.
+fn is_taken_over(cx: &Context<OpenBao>) -> Result<Option<bool>, Failure> {
+    let made = cx.owner().at("/metadata/creationTimestamp").as_str().unwrap_or_default();
+    Ok(match Presence::of(cx.answer::<need::Object>(questions::ORIGIN)?, |view| view.value.get(questions::MADE).cloned()) {
+        Presence::There(Some(Value::String(claim))) => Some(claim.as_str() < made),
+        // Whoever begins again has deleted it.
+        Presence::Missing => Some(false),
+        Presence::There(_) | Presence::Unknown => None,
+    })
 }
 
 fn first_says(cx: &Context<OpenBao>) -> Result<Option<bool>, Failure> {

@@ -8,7 +8,7 @@ use banhbaoring_sdk::contract::{ObjectRef, need};
 use super::Live;
 use super::node::{INIT_STATUSES, POD_FIELDS};
 use crate::access;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, DATA_CLAIM};
 use crate::expansion;
 
 /// Seconds between looks where nothing is done to the nodes.
@@ -18,6 +18,8 @@ const QUICK: u32 = 5;
 
 pub(super) const RAFT: &str = "raft";
 pub(super) const TOLERANCE: &str = "tolerance";
+pub(super) const ORIGIN: &str = "origin";
+pub(super) const MADE: &str = "/metadata/creationTimestamp";
 pub(super) const LABELS: &str = "/metadata/labels";
 pub(super) const REQUESTED: &str = "/spec/resources/requests/storage";
 pub(super) const CAPACITY: &str = "/status/capacity/storage";
@@ -63,6 +65,9 @@ pub fn needs(cluster: &Cluster, live: &Live, attention: &Attention) -> Vec<Need>
     }
     for (name, _) in expansion::wanted(cluster, live) {
         needs.push(object(size(&name), "PersistentVolumeClaim", name, &[REQUESTED, CAPACITY]));
+    }
+    if attention.is_confirming {
+        needs.push(object(ORIGIN.to_owned(), "PersistentVolumeClaim", format!("{DATA_CLAIM}-{}", cluster.pod(0)), &[MADE]));
     }
     if attention.raft {
         needs.push(access::ask_configuration(cluster, RAFT, seconds));

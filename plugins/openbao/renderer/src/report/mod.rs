@@ -6,7 +6,7 @@ pub mod words;
 
 use std::collections::BTreeMap;
 
-use banhbaoring_openbao_api::{OperatorAccess, TlsMode};
+use banhbaoring_openbao_api::TlsMode;
 use banhbaoring_sdk::wit::{ReadinessState, SealCredentials, State};
 use banhbaoring_sdk::{ConditionStatus, PlatformExt, Response};
 use serde_json::{Map, Value, json};
@@ -199,9 +199,7 @@ fn state(facts: &Facts) -> (State, String, String) {
         }
         ReadinessState::Ready if let Some(verdict) = &captured.verdict => told(State::Progressing, verdict.reason, verdict.message.clone()),
         // Pods can be ready of a store that nobody gets into, and are before they tell that there is one.
-        ReadinessState::Ready
-            if makes_users(cluster, live).unwrap_or(false) && live.access(captured.is_let_in) != Some(OperatorAccess::Confirmed) =>
-        {
+        ReadinessState::Ready if makes_users(cluster, live).unwrap_or(false) && Live::is_unconfirmed(live.access(captured.is_let_in)) => {
             let message = if live.was_initialized() {
                 "the store is initialised; it has to let the operator in once".to_owned()
             } else {

@@ -287,7 +287,7 @@ impl World {
                 _ => self.claims.get(&ordinal).map(|claim| {
                     (
                         claim.uid.clone(),
-                        json!({"metadata": {"labels": {
+                        json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z", "labels": {
                     "app.kubernetes.io/instance": "prod", "app.kubernetes.io/name": "openbao", "openbao.org/cluster": "prod"}}}),
                     )
                 }),
