@@ -179,19 +179,18 @@ fn a_store_on_a_volume_that_was_kept_from_a_cluster_before_is_never_told_to_begi
     world.previous = Some(told_of_access(&world, Some("RefusedOnce")));
     world.lets_in = false;
     world.tick();
-    let mut asked = world.request();
-    let mut owner: Value = asked.owner.parse().unwrap();
-    // The second of the claim is still the cluster's own.
-    for (made, reason) in [("2026-01-01T00:00:00Z", "OperatorRefused"), ("2026-01-01T00:00:01Z", "Ready")] {
-        owner["metadata"]["creationTimestamp"] = made.into();
-        asked.owner = owner.to_string();
+    // The second of the StatefulSet is still its own.
+    for (made, reason) in [("2026-01-01T00:00:00Z", "OperatorRefused"), ("2025-12-31T23:59:59Z", "Ready")] {
+        world.claim_made = made.to_owned();
+        let asked = world.request();
         let response = render(&asked).unwrap();
         assert_eq!(response.reason, reason, "{}", response.message);
         assert_eq!(response.message.contains("delete pvc"), reason != "Ready", "{}", response.message);
     }
+    let mut asked = world.request();
     let status: Value = render(&asked).unwrap().status.parse().unwrap();
     assert_eq!(status["operatorAccess"], "NotExpected");
-    asked.answers.retain(|answer| answer.id != "origin");
+    asked.answers.retain(|answer| answer.id != "set-made");
     asked.previous = Some(told_of_access(&world, Some("RefusedOnce")));
     let unknown = render(&asked).unwrap();
     assert_eq!(unknown.reason, "ConfirmingAccess", "whose volume it is comes first: {}", unknown.message);

@@ -74,7 +74,7 @@ pub struct Live {
     pub first_says: Option<bool>,
     /// Whether the store ever let the operator in, as it was told.
     pub told_access: Option<OperatorAccess>,
-    /// The first node's volume is older than this cluster: it was kept from one before. Absent: not known.
+    /// The first node's volume is older than this cluster's StatefulSet: it was kept from one before. Absent: not known.
     pub is_taken_over: Option<bool>,
     /// The Secret with the answer to an initialisation by the operator is there.
     pub has_init: bool,
@@ -338,14 +338,13 @@ impl ClaimSize {
     }
 }
 
-/// Times of an API server compare as text.
+/// Claims are made for a StatefulSet, so one that is older is not of this one. Times of an API server compare as text.
 fn is_taken_over(cx: &Context<OpenBao>) -> Result<Option<bool>, Failure> {
-    let made = cx.owner().at("/metadata/creationTimestamp").as_str().unwrap_or_default();
-    Ok(match Presence::of(cx.answer::<need::Object>(questions::ORIGIN)?, |view| view.value.get(questions::MADE).cloned()) {
-        Presence::There(Some(Value::String(claim))) => Some(claim.as_str() < made),
-        // Whoever begins again has deleted it.
-        Presence::Missing => Some(false),
-        Presence::There(_) | Presence::Unknown => None,
+    let made = |id: &str| Ok::<_, Failure>(Presence::of(cx.answer::<need::Object>(id)?, |view| view.value.get(questions::MADE).cloned()));
+    Ok(match (made(questions::CLAIM_MADE)?, made(questions::SET_MADE)?) {
+        (Presence::There(Some(Value::String(claim))), Presence::There(Some(Value::String(set)))) => Some(claim < set),
+        // Also where there is none that is known to be ours: one that somebody else made is not seen, and may hold anything.
+        _ => None,
     })
 }
 

@@ -18,7 +18,8 @@ const QUICK: u32 = 5;
 
 pub(super) const RAFT: &str = "raft";
 pub(super) const TOLERANCE: &str = "tolerance";
-pub(super) const ORIGIN: &str = "origin";
+pub(super) const CLAIM_MADE: &str = "claim-made";
+pub(super) const SET_MADE: &str = "set-made";
 pub(super) const MADE: &str = "/metadata/creationTimestamp";
 pub(super) const LABELS: &str = "/metadata/labels";
 pub(super) const REQUESTED: &str = "/spec/resources/requests/storage";
@@ -67,7 +68,9 @@ pub fn needs(cluster: &Cluster, live: &Live, attention: &Attention) -> Vec<Need>
         needs.push(object(size(&name), "PersistentVolumeClaim", name, &[REQUESTED, CAPACITY]));
     }
     if attention.is_confirming {
-        needs.push(object(ORIGIN.to_owned(), "PersistentVolumeClaim", format!("{DATA_CLAIM}-{}", cluster.pod(0)), &[MADE]));
+        needs.push(object(CLAIM_MADE.to_owned(), "PersistentVolumeClaim", format!("{DATA_CLAIM}-{}", cluster.pod(0)), &[MADE]));
+        let reference = ObjectRef::new("apps/v1", "StatefulSet", cluster.name).in_namespace(cluster.namespace);
+        needs.push(Need::poll(SET_MADE, seconds, &need::Object { reference }).project([MADE]));
     }
     if attention.raft {
         needs.push(access::ask_configuration(cluster, RAFT, seconds));

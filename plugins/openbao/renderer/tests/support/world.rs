@@ -38,6 +38,9 @@ pub struct SimPod {
     pub crashed: bool,
 }
 
+/// When the StatefulSet was made.
+const MADE: &str = "2026-01-01T00:00:00Z";
+
 /// A claim of data.
 #[derive(Clone, Debug, Default)]
 pub struct SimClaim {
@@ -60,6 +63,8 @@ pub struct World {
     pub leader: Option<(i32, u32)>,
     /// The operator is let in.
     pub lets_in: bool,
+    /// When the claims of data were made; the StatefulSet was at [`MADE`].
+    pub claim_made: String,
     /// What the certificate's hash is.
     pub certificate: u32,
     /// Templates that do not come up, by their annotation of the configuration.
@@ -107,6 +112,7 @@ impl World {
             peers: BTreeSet::new(),
             leader: None,
             lets_in: true,
+            claim_made: MADE.to_owned(),
             certificate: 1,
             bad: BTreeSet::new(),
             previous: None,
@@ -281,13 +287,16 @@ impl World {
         if need.kind == "object" {
             let reference = &spec["reference"];
             let name = reference["name"].as_str().unwrap();
+            if reference["kind"] == "StatefulSet" {
+                return ok(json!({"reference": reference, "uid": "set", "value": {"/metadata/creationTimestamp": MADE}}));
+            }
             let ordinal: i32 = name.rsplit('-').next().unwrap().parse().unwrap();
             let found = match reference["kind"].as_str().unwrap() {
                 "Pod" => self.pods.get(&ordinal).map(|pod| (pod.uid.clone(), self.pod(ordinal, pod))),
                 _ => self.claims.get(&ordinal).map(|claim| {
                     (
                         claim.uid.clone(),
-                        json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z", "labels": {
+                        json!({"metadata": {"creationTimestamp": self.claim_made, "labels": {
                     "app.kubernetes.io/instance": "prod", "app.kubernetes.io/name": "openbao", "openbao.org/cluster": "prod"}}}),
                     )
                 }),
