@@ -121,9 +121,11 @@ impl Shared {
         let (labels, is_ready) = match &health {
             Ok(health) => {
                 let flag = |field: &str| health.body[field] == true;
-                let is_active = flag("initialized") && !flag("sealed") && !flag("standby");
+                // OpenBao starts with "false" and tells that there is a store once it has opened it, not before.
+                let is_open = flag("initialized") && !flag("sealed");
+                let is_active = is_open && !flag("standby");
                 let labels = json!({
-                    "openbao-initialized": flag("initialized").to_string(),
+                    "openbao-initialized": is_open.to_string(),
                     "openbao-sealed": flag("sealed").to_string(),
                     "openbao-active": is_active.to_string(),
                     "openbao-version": "2.4.0",

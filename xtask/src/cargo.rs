@@ -1,6 +1,6 @@
 //! Calling cargo from a program that cargo runs.
 
-use std::{env, process::Command};
+use std::{env, path::PathBuf, process::Command};
 
 use banhbaoring_testing::tools::workspace_root;
 
@@ -16,4 +16,9 @@ pub(crate) fn command() -> Command {
         }
     }
     command
+}
+
+/// Where that cargo puts what it builds.
+pub(crate) fn target_folder() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from)
 }

@@ -1,9 +1,8 @@
 //! Commands whose work is done by programs of `tests/`: they need Kubernetes clients and real servers, which this package must not compile.
 
-use std::{os::unix::process::CommandExt, path::PathBuf, process::Command, time::Duration};
+use std::{os::unix::process::CommandExt, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use banhbaoring_testing::tools::workspace_root;
 
 use crate::{cargo, plugins, progress, step, tools};
 
@@ -38,7 +37,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let mut build = cargo::command();
     build.args(["build", "--release", "--package", "banhbaoring-cli", "--package", "banhbaoring-bench"]);
     step::quietly("compiling the operator and the benchmark in release mode", COMPILE, None, &mut build)?;
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from).join("release");
+    let folder = cargo::target_folder().join("release");
     let mut command = Command::new(folder.join("banhbaoring-bench"));
     finished("the benchmark", command.env("BANHBAORING_BINARY", folder.join("banhbaoring")).args(arguments))
 }

@@ -10,6 +10,7 @@ mod delegated;
 mod fuzz;
 mod guest;
 mod guest_toolchain;
+mod lanes;
 mod plugins;
 mod progress;
 mod step;

@@ -10,9 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use banhbaoring_testing::{KUBECONFIG_VARIABLE, tools::workspace_root};
+use banhbaoring_testing::KUBECONFIG_VARIABLE;
 
-use crate::{cargo, compiler, delegated, plugins, progress, tools};
+use crate::{cargo, compiler, delegated, lanes, plugins, progress, tools};
 
 /// Runs all stages up to the first that fails; `arguments` go to `cargo test`.
 ///
@@ -38,11 +38,18 @@ fn stages(times: &mut Times, arguments: &[String]) -> Result<()> {
     times.stage("compile", || shown(cargo::command().args(["test", "--workspace", "--no-run"])))?;
     let plane = times.stage("control plane", ControlPlane::start)?;
     times.stage("tests", || {
+        let prepare = |command: &mut Command| {
+            // Most tests wait for servers most of the time; two at once would leave the machine idle for half of the run.
+            command.env("RUST_TEST_THREADS", std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| "4".to_owned()));
+            command.env(KUBECONFIG_VARIABLE, &plane.kubeconfig);
+        };
+        if arguments.is_empty() {
+            return lanes::run(prepare);
+        }
         let mut command = cargo::command();
         command.args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
-        // Most tests wait for servers most of the time; two at once would leave the machine idle for half of the run.
-        command.env("RUST_TEST_THREADS", std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| "4".to_owned()));
-        shown(command.env(KUBECONFIG_VARIABLE, &plane.kubeconfig))
+        prepare(&mut command);
+        shown(&mut command)
     })?;
     times.stage("stop", || plane.stop())
 }
@@ -91,8 +98,7 @@ struct ControlPlane {
 
 impl ControlPlane {
     fn start() -> Result<Self> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from);
-        let mut process = Command::new(target.join("debug/control-plane"))
+        let mut process = Command::new(cargo::target_folder().join("debug/control-plane"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

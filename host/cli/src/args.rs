@@ -153,7 +153,7 @@ pub(crate) struct PlanArgs {
     /// The host's own namespace, where inventories are.
     #[arg(long, default_value = "banhbaoring-system")]
     pub(crate) host_namespace: String,
-    /// text, yaml or json.
+    /// diff or json.
     #[arg(long, short, value_enum, default_value_t = PlanFormat::Diff)]
     pub(crate) output: PlanFormat,
 }

@@ -12,6 +12,7 @@ use banhbaoring_sandbox::{CacheError, CacheKey, CodeCache, EngineError, EngineSe
 use kube::Config;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -133,6 +134,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         webhook_service: options.admission.as_ref().and_then(|admission| admission.service.clone()),
         ..HostIdentity::default()
     };
+    let mut judging = None;
     let admission = match &options.admission {
         None => None,
         Some(wanted) => {
@@ -145,7 +147,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             };
             let bound = Admission::bind(parts, wanted).await;
             let (admission, listener) = bound.map_err(|source| RunError::Listen { address: wanted.listen, source })?;
-            tokio::spawn(admission.clone().run(listener, leads.clone(), stop.clone()));
+            judging = Some(tokio::spawn(admission.clone().run(listener, leads.clone(), stop.clone())));
             Some(admission)
         }
     };
@@ -173,7 +175,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     // Ready once loaded, leading or not; only who is loaded takes part in the election.
     tokio::select! {
         () = async { until_loaded.await; election.acquire().await; } => {}
-        () = stop.cancelled() => return finish(server, lifecycle).await,
+        () = stop.cancelled() => return finish(server, lifecycle, judging).await,
     }
     leading.send_replace(true);
     metrics.leads(true);
@@ -207,14 +209,24 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
                 warn!("the controllers did not end by themselves");
             }
             election.release().await;
-            finish(server, lifecycle).await
+            finish(server, lifecycle, judging).await
         }
     }
 }
 
-async fn finish(server: tokio::task::JoinHandle<std::io::Result<()>>, lifecycle: tokio::task::JoinHandle<()>) -> Result<(), RunError> {
-    let (server, lifecycle) = tokio::join!(server, lifecycle);
-    if !matches!(server, Ok(Ok(()))) || lifecycle.is_err() {
+async fn finish(
+    server: JoinHandle<std::io::Result<()>>,
+    lifecycle: JoinHandle<()>,
+    judging: Option<JoinHandle<()>>,
+) -> Result<(), RunError> {
+    let judging = async {
+        match judging {
+            Some(judging) => judging.await,
+            None => Ok(()),
+        }
+    };
+    let (server, lifecycle, judging) = tokio::join!(server, lifecycle, judging);
+    if !matches!(server, Ok(Ok(()))) || lifecycle.is_err() || judging.is_err() {
         warn!("a part of the process did not end by itself");
     }
     info!("stopped");

@@ -79,7 +79,8 @@ impl AdmissionDescriptor {
         }
     }
 
-    /// A CEL expression that a write must meet to be judged at all.
+    /// A CEL expression that a write must meet to be judged at all. An API server before 1.28 asks nevertheless: a `review` that would judge such a write
+    /// otherwise has to look by itself.
     #[must_use]
     pub fn match_condition(mut self, name: impl Into<String>, expression: impl Into<String>) -> Self {
         self.match_conditions.push(KeyValue { key: name.into(), value: expression.into() });

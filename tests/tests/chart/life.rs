@@ -60,8 +60,12 @@ impl Site {
 
     /// An operator with a token of the account that the chart made, and no other right.
     async fn operator(&self) -> Operator {
+        self.operator_that_judges(true).await
+    }
+
+    async fn operator_that_judges(&self, admission: bool) -> Operator {
         let kubeconfig = self.cluster.kubeconfig_of(NAMESPACE, ACCOUNT).await.unwrap();
-        let options = operator::Options { kubeconfig, namespace: NAMESPACE.to_owned(), identity: "chart".to_owned(), admission: true };
+        let options = operator::Options { kubeconfig, namespace: NAMESPACE.to_owned(), identity: "chart".to_owned(), admission };
         let operator = Operator::start(&options).unwrap();
         operator.until_leading().await.unwrap();
         operator
@@ -93,6 +97,13 @@ impl Site {
         definition.pointer_mut(FIELDS).unwrap().as_object_mut().unwrap().remove("suspend").unwrap();
         std::fs::write(&file, serde_yaml::to_string(&definition).unwrap()).unwrap();
         older.display().to_string()
+    }
+
+    /// Names of what the host told the API server about plugins that judge.
+    async fn told(&self) -> String {
+        let kinds =
+            "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
+        self.kubectl.run(&["get", kinds, "-l", "app.kubernetes.io/managed-by=banhbaoring", "-o", "name"]).await.unwrap()
     }
 
     async fn has_field(&self, field: &str) -> bool {
@@ -191,6 +202,7 @@ async fn a_release_serves_with_the_rights_of_its_chart_alone_and_nothing_in_its_
     assert!(same.iter().all(|(name, uid)| before["uids"][name] == *uid), "{same:?} {before}");
 
     let operator = later_definitions_stay(&site, operator).await;
+    let operator = asked_no_more(&site, operator).await;
     the_owner_ends(&site, &operator, &team).await;
 
     // Helm does not go back behind definitions that it did not make, unless it is told to leave them alone.
@@ -229,6 +241,20 @@ async fn judged(site: &Site, team: &Team) {
     .await
     .unwrap();
     team.patch("openbaocluster/vault", &protect(false)).await.unwrap();
+}
+
+/// Switched off, the API server asks nobody and has no rule of a plugin left; the chart's rights are enough for that.
+async fn asked_no_more(site: &Site, operator: Operator) -> Operator {
+    assert_ne!(site.told().await, "");
+    assert!(operator.server().stop(PATIENCE).await, "{}", operator.server().log_tail());
+    site.helm(&["upgrade", "--set", "admission.enabled=false"], &chart().display().to_string(), &json!({})).await.unwrap();
+    let operator = site.operator_that_judges(false).await;
+    let gone = wait::until(PATIENCE, "what the API server was told to go", async || {
+        let told = site.told().await;
+        if told.is_empty() { Ok(()) } else { Err(told) }
+    });
+    gone.await.unwrap_or_else(|error| panic!("{error}\n{}", operator.server().log_tail()));
+    operator
 }
 
 /// Other values, the key from a Secret, a plugin less; and back.
@@ -283,10 +309,7 @@ async fn gone(site: &Site, team: &Team) {
     wait::until(PATIENCE, "nothing of the release to be left", async || {
         let kinds = "clusterroles,clusterrolebindings,plugins,pluginpolicies";
         let cluster = site.kubectl.run(&["get", kinds, "-l", &selector, "-o", "name"]).await.map_err(|error| error.to_string())?;
-        let told =
-            "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
-        let by_host = "app.kubernetes.io/managed-by=banhbaoring";
-        let cluster = cluster + &site.kubectl.run(&["get", told, "-l", by_host, "-o", "name"]).await.map_err(|error| error.to_string())?;
+        let cluster = cluster + &site.told().await;
         let namespaced = team.survey.everything(&selector).await.map_err(|error| format!("{error:#}"))?;
         let names: Vec<String> = namespaced.iter().map(name_of).collect();
         if cluster.is_empty() && names.is_empty() { Ok(()) } else { Err(format!("{cluster} {names:?}")) }

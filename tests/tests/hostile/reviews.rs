@@ -1,6 +1,10 @@
 //! Plugins that judge writes, well or badly: a denial is told to who writes, a defect of the plugin keeps nobody from writing, and what the API server was
 //! told goes when the plugin does.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use banhbaoring_hostile::Puppet;
@@ -100,6 +104,67 @@ async fn a_denial_is_told_to_who_writes_and_nobody_is_locked_out_by_a_plugin_tha
     );
     let quiet = judge.kubectl.apply_for_warnings(&judge.owner("good", &json!({"review": "else"}))).await.unwrap();
     assert!(!quiet.contains("Warning"), "{quiet}");
+}
+
+/// A question that begins and goes on never.
+struct Endless(Arc<AtomicUsize>);
+
+impl hyper::body::Body for Endless {
+    type Data = hyper::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        // Asked for by a client that is connected and has sent its headers.
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Poll::Pending
+    }
+}
+
+/// A client whose first request makes a connection of its own.
+fn stranger() -> reqwest::Client {
+    reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_slowly_or_too_much_keeps_no_other_question_waiting() {
+    let judge = Judge::asked("besieged", false).await;
+    let configuration = judge.configuration("ValidatingWebhookConfiguration").await.unwrap();
+    let url = configuration["webhooks"][0]["clientConfig"]["url"].as_str().unwrap().to_owned();
+    let group = &judge.villain.group;
+    let question = |user: &str, spec: Value| {
+        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "1", "operation": "CREATE", "namespace": judge.villain.namespace, "name": "a",
+            "kind": {"group": group, "version": "v1alpha1", "kind": "Villain"}, "userInfo": {"username": user},
+            "object": {"metadata": {"name": "a"}, "spec": spec},
+        }})
+    };
+    let begun = Arc::new(AtomicUsize::new(0));
+    let besiegers: Vec<_> = (0..100)
+        .map(|_| {
+            let request = stranger().post(&url).body(reqwest::Body::wrap(Endless(begun.clone())));
+            tokio::spawn(async move { request.send().await.map(|answer| answer.status().as_u16()) })
+        })
+        .collect();
+    wait::until(SOON, "all of them to be let in", async || match begun.load(Ordering::Relaxed) {
+        begun if begun < 100 => Err(begun),
+        _ => Ok(()),
+    })
+    .await
+    .unwrap();
+    let answer = stranger().post(&url).json(&question("somebody", json!({"review": "deny"}))).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["response"]["allowed"], false, "{answer}");
+
+    // What is small in bytes and large in memory is not read at all.
+    let bomb = question("somebody", json!({"objects": vec![json!({"": 0}); 200_000]}));
+    let refused = wait::until(SOON, "a turn for a large question", async || {
+        let answer = stranger().post(&url).json(&bomb).send().await.map_err(|error| error.to_string())?;
+        if answer.status() == 503 { Err("besieged".to_owned()) } else { Ok(answer) }
+    });
+    assert_eq!(refused.await.unwrap().status(), 400);
+    for besieger in besiegers {
+        assert!([408, 503].contains(&besieger.await.unwrap().unwrap()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

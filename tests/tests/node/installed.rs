@@ -230,7 +230,13 @@ async fn a_change_arrives(release: &Release, team: &Team, change: &str) {
 }
 
 async fn nothing_was_forbidden(release: &Release) {
-    assert!(release.log().await.contains("\"message\":\"leading\""), "the log is read");
+    // Nothing is told of any pod while one of them, just made, has no container yet.
+    wait::until(PATIENCE, "the log to be read", async || {
+        let log = release.log().await;
+        if log.contains("\"message\":\"leading\"") { Ok(()) } else { Err(log) }
+    })
+    .await
+    .unwrap();
     assert_eq!(release.complaints().await, Vec::<String>::new());
 }
 

@@ -50,6 +50,12 @@ pub enum StepError {
         "{0} exists and is not ours: this owner did not make it, whatever its labels say; it was not touched. Delete or rename it, or let the owner use another name"
     )]
     NameTaken(ObjectReference),
+    /// The same, of a Secret that is made once: it may be what an owner of that name left behind.
+    #[error(
+        "{0} exists and is not ours: this owner did not make it, whatever its labels say; it was not touched. It may hold the only key to data that was kept: \
+         copy it under another name first, have the owner restore from the copy if its kind can, and do not delete what you have no copy of"
+    )]
+    IdentityInTheWay(ObjectReference),
     /// The API server refused or did not answer.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -70,7 +76,7 @@ impl StepError {
     /// CamelCase, bounded.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::NameTaken(_) => "NameTaken",
+            Self::NameTaken(_) | Self::IdentityInTheWay(_) => "NameTaken",
             Self::Api(error) => error.reason(),
             Self::Secret(error) => error.reason(),
             Self::Unsupported { .. } => "Unsupported",
@@ -80,7 +86,7 @@ impl StepError {
     /// Whether it may go away by itself, soon.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NameTaken(_) | Self::Unsupported { .. } => false,
+            Self::NameTaken(_) | Self::IdentityInTheWay(_) | Self::Unsupported { .. } => false,
             Self::Api(error) => error.is_transient(),
             Self::Secret(error) => error.is_transient(),
         }

@@ -45,6 +45,17 @@ pub enum SecretError {
         /// The key.
         key: String,
     },
+    /// What was made once is gone.
+    #[error(
+        "Secret {secret} lost its key {key}, which was made once; it is not made anew, because what depends on it would be lost silently. Put the original \
+         back into the Secret, from a copy or from a pod that still has it"
+    )]
+    Lost {
+        /// The Secret.
+        secret: String,
+        /// The key.
+        key: String,
+    },
     /// A library refused. Its message is about form, not about values.
     #[error("key {key}: {message}")]
     Made {
@@ -64,6 +75,7 @@ impl SecretError {
             Self::Reference { .. } => "GeneratorReference",
             Self::NotOurs { .. } => "SecretNotOurs",
             Self::Missing { .. } => "SecretMissing",
+            Self::Lost { .. } => "IdentityLost",
             Self::Made { .. } => "GeneratorFailed",
         }
     }

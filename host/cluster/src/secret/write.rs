@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use banhbaoring_pipeline::contract::{GeneratedSecret, ObjectReference};
+use banhbaoring_api::inventory::ChildEntry;
+use banhbaoring_pipeline::contract::{GeneratedSecret, ObjectReference, SecretClass};
 use banhbaoring_pipeline::plan::{SecretWrite, Step};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +19,23 @@ use crate::cluster::Cluster;
 use crate::managed_fields::fields_hash;
 use crate::request::{Answer, ApiError, Endpoint, Seen};
 
+/// Which Secret is completed, and what is known of it.
+struct Completion<'a> {
+    uid: &'a str,
+    intent: Option<&'a str>,
+    ledger: &'a Ledger,
+}
+
+/// What was made once and is gone from its Secret is not made anew: pods may still have the original mounted, and a new one would take its place there.
+fn refuse_second_identity(secret: &GeneratedSecret, values: &Values, entry: Option<&ChildEntry>) -> Result<(), SecretError> {
+    let made = |key: &str| entry.is_some_and(|entry| entry.material.contains_key(key));
+    let lost = secret.entries.iter().find(|wanted| made(&wanted.key) && !values.contains_key(&wanted.key));
+    match lost.filter(|_| secret.class == SecretClass::Identity) {
+        Some(lost) => Err(SecretError::Lost { secret: secret.name.clone(), key: lost.key.clone() }),
+        None => Ok(()),
+    }
+}
+
 impl Cluster {
     pub(crate) async fn write_secret(&self, step: &Step, write: &SecretWrite, ledger: &Ledger) -> Result<Done, StepError> {
         let endpoint = self.endpoint(step, &step.reference).await?;
@@ -30,14 +48,19 @@ impl Cluster {
             let body = creation(&with_data(&write.manifest, &made.values), intent);
             match endpoint.apply(&body, &write.manager, Answer::Metadata).await {
                 Ok(answer) => (answer, made, true),
-                Err(ApiError::Conflict { .. }) => match claim(&endpoint, &step.reference, ledger).await? {
-                    Some(seen) => self.complete(&endpoint, write, &seen.uid, intent, foreign).await?,
-                    None => return Ok(Done::Leaving),
+                Err(ApiError::Conflict { .. }) => match claim(&endpoint, &step.reference, ledger).await {
+                    Ok(Some(seen)) => self.complete(&endpoint, step, write, Completion { uid: &seen.uid, intent, ledger }, foreign).await?,
+                    Ok(None) => return Ok(Done::Leaving),
+                    Err(StepError::NameTaken(reference)) if write.secret.class == SecretClass::Identity => {
+                        return Err(StepError::IdentityInTheWay(reference));
+                    }
+                    Err(error) => return Err(error),
                 },
                 Err(error) => return Err(error.into()),
             }
         } else {
-            self.complete(&endpoint, write, write.uid.as_deref().unwrap_or_default(), None, foreign).await?
+            let uid = write.uid.as_deref().unwrap_or_default();
+            self.complete(&endpoint, step, write, Completion { uid, intent: None, ledger }, foreign).await?
         };
         let seen = Seen::of(&answer);
         // The Secret is made and recorded whatever becomes of its publications; they are tried again.
@@ -66,18 +89,21 @@ impl Cluster {
     async fn complete(
         &self,
         endpoint: &Endpoint,
+        step: &Step,
         write: &SecretWrite,
-        uid: &str,
-        intent: Option<&str>,
+        of: Completion<'_>,
         foreign: Foreign,
     ) -> Result<(Value, Made, bool), StepError> {
+        let Completion { uid, intent, ledger } = of;
         let conflict = |message: &str| ApiError::Conflict { target: format!("Secret {}", write.secret.name), message: message.to_owned() };
         let live = endpoint.get(Answer::Whole).await?.ok_or_else(|| conflict("it is gone"))?;
         let seen = Seen::of(&live);
         if seen.uid != uid {
             return Err(conflict("its uid is another").into());
         }
-        let made = self.make(&write.secret, material::values_of(&live), foreign).await?;
+        let values = material::values_of(&live);
+        refuse_second_identity(&write.secret, &values, ledger.entry(&step.reference))?;
+        let made = self.make(&write.secret, values, foreign).await?;
         let mut body = with_data(&write.manifest, &made.values);
         set_metadata(&mut body, "uid", json!(uid));
         set_metadata(&mut body, "resourceVersion", json!(seen.resource_version));

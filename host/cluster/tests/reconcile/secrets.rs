@@ -96,6 +96,7 @@ async fn a_pre_made_secret_of_that_name_is_refused_and_stays_as_it_is() {
     let (reason, message) = refused(&applied);
     assert_eq!(reason, "NameTaken");
     assert!(!message.contains("attacker"));
+    assert!(message.contains("the only key") && !message.contains("Delete"), "it may be what an earlier owner left: {message}");
     assert_eq!(fixture.get("secret", "unseal").await, before);
     assert!(fixture.entry("unseal").await.material.is_empty(), "not even a hash of it is recorded");
 }
@@ -121,6 +122,22 @@ async fn an_identity_is_made_once_and_only_completed_later() {
     let child = fixture.observe(&fixture.reference("v1", "Secret", "unseal")).await.unwrap();
     assert_eq!(child.fields_hash, fixture.entry("unseal").await.fields_hash);
     assert_eq!(child.uid, uid);
+}
+
+#[tokio::test]
+async fn an_identity_that_lost_its_value_is_not_given_another() {
+    let fixture = Fixture::new("secret").await;
+    let uid = written(&fixture.apply(vec![step(&fixture, unseal_key(), Cause::Missing, None)]).await);
+    let emptied = ["patch", "secret", "unseal", "--type=json", "-p", r#"[{"op": "remove", "path": "/data/key"}]"#];
+    fixture.kubectl.run(&emptied).await.unwrap();
+    let mut more = unseal_key();
+    more.labels.push(("team".to_owned(), "a".to_owned()));
+    let applied = fixture.apply(vec![step(&fixture, more, Cause::Changed, Some(uid))]).await;
+    let (reason, message) = refused(&applied);
+    assert_eq!(reason, "IdentityLost");
+    assert!(message.contains("unseal lost its key key"), "{message}");
+    assert!(fixture.get("secret", "unseal").await["data"]["key"].is_null());
+    assert!(fixture.entry("unseal").await.material.contains_key("key"), "what it was is still known");
 }
 
 #[tokio::test]

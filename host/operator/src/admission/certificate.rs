@@ -94,7 +94,9 @@ pub(super) async fn keep(
                     info!(secret = SECRET, "certificate for the API server's questions");
                     current = Some(certificate);
                 }
-                Err(error) => warn!(secret = SECRET, %error, "this certificate cannot be shown; delete the Secret, and it is made anew"),
+                Err(error) => {
+                    warn!(secret = SECRET, %error, "this certificate cannot be shown; delete the data of the Secret, and it is made anew")
+                }
             },
             Ok(_) => {}
             Err(error) => warn!(secret = SECRET, %error, "the certificate for the API server's questions was not looked at; trying again"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use banhbaoring_cluster::Cluster;
 use banhbaoring_cluster::admission::AdmissionError;
 use banhbaoring_pipeline::ActivePlugin;
 use banhbaoring_pipeline::review::{Configuration, ConfigurationInput, configuration, name};
@@ -21,6 +22,12 @@ pub(crate) struct Told {
     pub(crate) message: String,
 }
 
+/// Takes back what the API server was told about a plugin, where nobody is asked any more.
+pub(crate) async fn withdraw(cluster: &Cluster, plugin: &str) -> Result<(), AdmissionError> {
+    let serves = |kind: &str| cluster.discovery.preferred(&format!("admissionregistration.k8s.io/{kind}")).is_some();
+    cluster.configure_admission(&name(plugin), &Configuration::nothing(serves)).await
+}
+
 impl Admission {
     /// Tells the API server what to ask `plugin`, whose resource has this uid. `None` where it judges nothing.
     pub(crate) async fn configure(&self, plugin: &ActivePlugin, uid: &str) -> Option<Told> {
@@ -36,12 +43,17 @@ impl Admission {
                     super::certificate::SECRET
                 ),
             },
-            None => return None,
-            Some(authority) => match self.tell(plugin, uid, &authority).await {
+            // Taking back what an earlier version was told takes none.
+            authority => match self.tell(plugin, uid, &authority.unwrap_or_default()).await {
                 Ok(told) if !told.unserved.is_empty() => Told {
                     served: false,
                     reason: "KindUnknown",
                     message: format!("nobody serves {}, whose writes it would judge; install its definition", told.unserved.join(", ")),
+                },
+                Ok(told) if judges && told.wanted.is_empty() => Told {
+                    served: false,
+                    reason: "NotGranted",
+                    message: "it would judge writes, and nothing of that is granted; see spec.grants.admission".to_owned(),
                 },
                 Ok(_) => Told { served: true, reason: "Served", message: "the API server asks it about writes".to_owned() },
                 Err(error) => Told {

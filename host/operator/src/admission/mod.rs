@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::active::ActivePlugins;
 use crate::metrics::Metrics;
 use certificate::Certificates;
-pub(crate) use configure::Told;
+pub(crate) use configure::{Told, withdraw};
 
 /// Port of the Service that leads to the host.
 const SERVICE_PORT: u16 = 443;

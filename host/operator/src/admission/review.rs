@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
 use banhbaoring_pipeline::ActivePlugin;
 use banhbaoring_pipeline::admit::admit_review;
@@ -23,8 +24,8 @@ use crate::metrics::Judged;
 /// Less than the API server waits: it is better told than left.
 const DEADLINE: Duration = Duration::from_secs(4);
 /// Answers one question.
-pub(super) async fn answer(admission: &Admission, plugin: &str, body: &[u8]) -> Result<Json, Unreadable> {
-    let Question { uid, api_version, namespace, name, mut request } = Question::read(body)?;
+pub(super) async fn answer(admission: &Admission, plugin: &str, body: Bytes) -> Result<Json, Unreadable> {
+    let Question { uid, api_version, namespace, name, mut request } = read(body).await?;
     let active = admission.parts.active.current();
     let write = Write { kind: &request.kind, operation: request.operation, namespace: namespace.as_deref(), user: &request.user };
     // The API server may not know yet that nothing is to be asked any more.
@@ -32,11 +33,10 @@ pub(super) async fn answer(admission: &Admission, plugin: &str, body: &[u8]) -> 
     let Some(rule) = judging(&serving, &admission.account(), &write).cloned() else { return Ok(allowed(&uid, vec![])) };
     request.plugin_config = serving.config.clone();
     let subject = format!("{} {}/{name}", request.kind, namespace.as_deref().unwrap_or_default());
-    let object = request.object.clone();
-    let owner = owner(&api_version, namespace, &name, &request);
-    let asked = ask(admission, active, &serving, owner, request);
+    let reference = reference(&api_version, namespace, &name, &request);
+    let asked = ask(admission, active, &serving, reference, request);
     let judged = match tokio::time::timeout(DEADLINE, asked).await {
-        Ok(response) => response.and_then(|response| verdict(&rule, object.as_ref(), &response)),
+        Ok(answered) => answered.and_then(|(request, response)| verdict(&rule, request.object.as_ref(), &response)),
         Err(_) => Err(late()),
     };
     Ok(match judged {
@@ -64,14 +64,20 @@ pub(super) async fn answer(admission: &Admission, plugin: &str, body: &[u8]) -> 
     })
 }
 
-/// Asks the plugin until it asks nothing more.
+/// On a thread that may compute: it takes a moment, and questions come from whoever reaches the port.
+async fn read(body: Bytes) -> Result<Question, Unreadable> {
+    let read = tokio::task::spawn_blocking(move || Question::read(&body));
+    read.await.unwrap_or_else(|error| Err(Unreadable::Json(error.to_string())))
+}
+
+/// Asks the plugin until it asks nothing more. What is asked comes back with the answer: it may be large, and there is one of it.
 async fn ask(
     admission: &Admission,
     active: Arc<Active>,
     plugin: &Arc<ActivePlugin>,
-    owner: Owner,
+    reference: OwnerReference,
     mut request: ReviewRequest,
-) -> Result<ReviewResponse, Failure> {
+) -> Result<(ReviewRequest, ReviewResponse), Failure> {
     let cluster = &admission.parts.cluster;
     request.platform = cluster
         .platform(&admission.parts.cluster_domain, &admission.parts.host)
@@ -80,15 +86,20 @@ async fn ask(
     let mut known: BTreeMap<String, AnswerOutcome> = BTreeMap::new();
     for _ in 0..MAX_ROUNDS {
         request.answers = known.iter().map(|(id, outcome)| Answer { id: id.clone(), outcome: outcome.clone() }).collect();
-        let (asked, serving, modules) = (request.clone(), plugin.clone(), active.clone());
+        let (serving, modules) = (plugin.clone(), active.clone());
         // It computes, for as long as the plugin may.
-        let response = tokio::task::spawn_blocking(move || modules.modules.review(&serving, &asked))
-            .await
-            .map_err(|error| failure("Interrupted", error.to_string()))??;
+        let judged = tokio::task::spawn_blocking(move || {
+            let response = modules.modules.review(&serving, &request);
+            (request, response)
+        });
+        let (asked, response) = judged.await.map_err(|error| failure("Interrupted", error.to_string()))?;
+        let response = response?;
         let new: Vec<_> = response.needs.iter().filter(|need| !known.contains_key(&need.id)).cloned().collect();
         if new.is_empty() {
-            return Ok(response);
+            return Ok((asked, response));
         }
+        let owner = owner(&reference, &asked);
+        request = asked;
         let permitted = admit_review(plugin, &owner, &cluster.discovery.kinds(), &new)?;
         let nothing = InventorySpec::default();
         let answers = permitted.iter().map(|need| async { (need.need.id.clone(), cluster.answer(plugin, need, &nothing).await) });
@@ -105,14 +116,15 @@ fn late() -> Failure {
     failure(Failure::TIMED_OUT, format!("no verdict within {} s", DEADLINE.as_secs()))
 }
 
-fn owner(api_version: &str, namespace: Option<String>, name: &str, request: &ReviewRequest) -> Owner {
-    let object = request.object.as_ref().or(request.old_object.as_ref()).cloned().unwrap_or_default();
+fn reference(api_version: &str, namespace: Option<String>, name: &str, request: &ReviewRequest) -> OwnerReference {
+    let object = request.object.as_ref().or(request.old_object.as_ref());
     let kind = request.kind.split_once('/').map_or("", |(_, kind)| kind).to_owned();
-    let uid = object.pointer("/metadata/uid").and_then(Json::as_str).unwrap_or_default().to_owned();
-    Owner {
-        reference: OwnerReference { api_version: api_version.to_owned(), kind, namespace, name: name.to_owned(), uid },
-        generation: 0,
-        deleting: request.operation == Operation::Delete,
-        object,
-    }
+    let uid = object.and_then(|object| object.pointer("/metadata/uid")?.as_str()).unwrap_or_default().to_owned();
+    OwnerReference { api_version: api_version.to_owned(), kind, namespace, name: name.to_owned(), uid }
+}
+
+/// What is written, as the asker of needs.
+fn owner(reference: &OwnerReference, request: &ReviewRequest) -> Owner {
+    let object = request.object.as_ref().or(request.old_object.as_ref()).cloned().unwrap_or_default();
+    Owner { reference: reference.clone(), generation: 0, deleting: request.operation == Operation::Delete, object }
 }

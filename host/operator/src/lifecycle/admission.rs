@@ -7,6 +7,7 @@ use banhbaoring_pipeline::ActivePlugin;
 use tracing::warn;
 
 use super::{Lifecycle, Progress};
+use crate::admission::withdraw;
 
 /// When it is tried again to tell the API server.
 const RETRY: Duration = Duration::from_secs(30);
@@ -14,7 +15,8 @@ const RETRY: Duration = Duration::from_secs(30);
 impl Lifecycle {
     /// From now on the API server asks `serving` about writes, if it judges any. Returns when to look again at the latest.
     pub(super) async fn configure_admission(&self, plugin: &Plugin, serving: &ActivePlugin, progress: &mut Progress) -> Duration {
-        let (Some(admission), Some(uid)) = (&self.admission, &plugin.metadata.uid) else { return Duration::MAX };
+        let Some(admission) = &self.admission else { return self.withdraw_admission(serving, progress).await };
+        let Some(uid) = &plugin.metadata.uid else { return Duration::MAX };
         if serving.descriptor.admissions.is_empty() && !progress.knows_of_admission() {
             return Duration::MAX;
         }
@@ -26,6 +28,23 @@ impl Lifecycle {
                 RETRY
             }
             None => Duration::MAX,
+        }
+    }
+
+    /// Switched off, and what was told before would go on.
+    async fn withdraw_admission(&self, serving: &ActivePlugin, progress: &mut Progress) -> Duration {
+        if !progress.knows_of_admission() {
+            return Duration::MAX;
+        }
+        match withdraw(&self.cluster, &serving.name).await {
+            Ok(()) => {
+                progress.admission(None);
+                Duration::MAX
+            }
+            Err(error) => {
+                warn!(plugin = %serving.name, %error, "the API server still asks about writes, although nobody answers any more");
+                RETRY
+            }
         }
     }
 }

@@ -61,6 +61,13 @@ pub struct Configuration {
     pub unserved: Vec<String>,
 }
 
+impl Configuration {
+    /// Nothing is asked and nothing is ruled; `serves` tells which kinds of [`API_VERSION`] the API server has.
+    pub fn nothing(serves: impl Fn(&str) -> bool) -> Self {
+        Self { unwanted: KINDS.into_iter().filter(|kind| serves(kind)).collect(), ..Self::default() }
+    }
+}
+
 /// The name of all objects of a plugin's configuration.
 pub fn name(plugin: &str) -> String {
     format!("banhbaoring-{plugin}")
@@ -188,7 +195,9 @@ fn not_the_host(input: &ConfigurationInput<'_>) -> Vec<Json> {
     })];
     if !input.plugin.allowed_namespaces.is_empty() {
         let namespaces = Value::from(input.plugin.allowed_namespaces.as_slice());
-        conditions.push(json!({"name": "allowed-namespaces", "expression": format!("request.namespace in {namespaces}")}));
+        conditions.push(
+            json!({"name": "allowed-namespaces", "expression": format!("has(request.namespace) && request.namespace in {namespaces}")}),
+        );
     }
     conditions
 }

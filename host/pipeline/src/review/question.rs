@@ -6,8 +6,9 @@ use super::Verdict;
 use crate::contract::{Json, Operation, Platform, ReviewRequest};
 use crate::json;
 
-/// What an API server's question may be.
-const LIMITS: json::Limits = json::Limits { max_bytes: 7 << 20, max_depth: 128, max_nodes: 1_000_000 };
+/// What an API server's question may be. Two objects of 1.5 MiB, the most that etcd takes, have a tenth of these nodes; each costs up to 300 bytes here, and
+/// several questions are read at a time.
+const LIMITS: json::Limits = json::Limits { max_bytes: 7 << 20, max_depth: 128, max_nodes: 200_000 };
 /// Bytes of the id of a question.
 const UID: usize = 128;
 

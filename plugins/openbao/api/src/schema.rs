@@ -3,6 +3,8 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use crate::storage::DeletionPolicy;
+
 /// Name of a Kubernetes object. A wrong one would be found out only by the kubelet, which waits for it for ever.
 pub const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// Key of a Secret or ConfigMap.
@@ -42,6 +44,12 @@ pub fn annotations(_: &mut SchemaGenerator) -> Schema {
 /// Options of an audit device or variables of a process, as text. What a key may be is not for a schema.
 pub fn options(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "maxProperties": 32, "additionalProperties": {"type": "string", "maxLength": 4096}})
+}
+
+/// A policy as the status tells it. Spelt out, because the text of the type would stand in the place of the field's.
+pub fn deletion_policy(_: &mut SchemaGenerator) -> Schema {
+    let policies = [DeletionPolicy::Retain, DeletionPolicy::DeletePVCs, DeletionPolicy::DeleteAll];
+    json_schema!({"type": "string", "enum": policies, "nullable": true})
 }
 
 /// Takes the texts out of embedded Kubernetes types: they are documented by Kubernetes, and would be most of the CRD.

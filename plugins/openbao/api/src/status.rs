@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::image_verification::ImageStatus;
 use crate::plugin_catalog::CatalogPluginType;
 use crate::schema;
+use crate::storage::DeletionPolicy;
 
 /// The status of a cluster.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,10 @@ pub struct OpenBaoClusterStatus {
     /// Pods that were taken away and whose volumes are still to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<String>,
+    /// What would go with the cluster if it were deleted now, by its StatefulSet and ConfigMap: a changed `spec.deletionPolicy` has to reach them first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::deletion_policy")]
+    pub deletion_policy: Option<DeletionPolicy>,
     /// A node is sealed; absent while no node has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<bool>,

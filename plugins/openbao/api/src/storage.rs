@@ -39,7 +39,8 @@ fn default_size() -> String {
 }
 
 /// What becomes of the data when the cluster is deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+// Ordered by how much goes: the greatest of several is the one that counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// Volumes and keys stay.
     #[default]

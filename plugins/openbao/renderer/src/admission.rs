@@ -20,6 +20,20 @@ const PROTECTION_RULE: &str = "request.operation != 'DELETE' || !has(oldObject.s
 const PROTECTED: &str = "expected false, found true: nobody can delete this cluster; set spec.deletionProtection to false, then delete it";
 const PROTECTION_FIELD: &str = "spec.deletionProtection";
 
+/// What a deletion takes along is what the live objects say, and the spec may not have reached them. Where both are of known words; a status without it is of an
+/// older operator, and one that is being deleted already has lost what it loses.
+const KEPT_RULE: &str = "request.operation != 'DELETE' || has(oldObject.metadata.deletionTimestamp) || !has(oldObject.spec) || !has(oldObject.status) || \
+     !has(oldObject.status.deletionPolicy) || !(oldObject.status.deletionPolicy == 'DeleteAll' ? \
+     (!has(oldObject.spec.deletionPolicy) || oldObject.spec.deletionPolicy in ['Retain', 'DeletePVCs']) : \
+     (oldObject.status.deletionPolicy == 'DeletePVCs' && (!has(oldObject.spec.deletionPolicy) || oldObject.spec.deletionPolicy == 'Retain')))";
+const KEPT_FIELD: &str = "spec.deletionPolicy";
+const KEPT_EXPECTED: &str = "expected in status.deletionPolicy what the spec says, found one that deletes more";
+const KEPT_NEXT: &str = "what the spec keeps would be deleted now, because the spec has not reached the objects. Wait until status.deletionPolicy is the same; a \
+     paused cluster has to go on first, and a refused spec to be mended. While the operator is down: kubectl patch statefulset <name> --type=merge -p \
+     '{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Retain\"}}}', and once that is so, kubectl patch openbaocluster <name> --subresource=status \
+     --type=merge -p '{\"status\":{\"deletionPolicy\":\"Retain\"}}'; where it was DeleteAll, see docs/cluster-users.md first. If it may all go, set spec.deletionPolicy to \
+     what status.deletionPolicy is";
+
 /// Writes of an `OpenBaoCluster`.
 pub struct ClusterAdmission;
 
@@ -36,6 +50,7 @@ impl Admission for ClusterAdmission {
     fn describe() -> AdmissionDescriptor {
         AdmissionDescriptor::on(&[Operation::Create, Operation::Update, Operation::Delete])
             .validation(PROTECTION_RULE, format!("{PROTECTION_FIELD}: {PROTECTED}"))
+            .validation(KEPT_RULE, format!("{KEPT_FIELD}: {KEPT_EXPECTED}: {KEPT_NEXT}"))
     }
 
     fn review(cx: &ReviewContext<Self>) -> Result<Verdict, Failure> {
@@ -95,12 +110,18 @@ fn still_readable(cx: &ReviewContext<ClusterAdmission>) -> Result<(), Failure> {
     ))
 }
 
-/// The version that writes the store: the leader's. Without one the oldest that a node tells, since the leader is restarted last. What was rendered is no
-/// answer: a version that never came up has written nothing, and going back from it is how a stuck upgrade ends.
+/// The version that writes the store: the leader's. Without one the oldest that an open node tells, since the leader is restarted last. What was rendered is
+/// no answer, and neither is what a sealed node runs: a version that never led has written nothing, and going back from it is how a stuck upgrade ends.
 fn written_by(cluster: &Value) -> Option<(&str, ServerVersion)> {
-    let members = cluster.pointer("/status/members").and_then(Value::as_array)?;
-    let leader = members.iter().find(|member| member.get("active") == Some(&Value::Bool(true)));
-    leader.and_then(told).or_else(|| members.iter().filter_map(told).min_by_key(|(_, version)| *version))
+    let says = |of: &Value, what: &str, answer: bool| of.get(what) == Some(&Value::Bool(answer));
+    let status = cluster.get("status")?;
+    if says(status, "initialized", false) {
+        return None;
+    }
+    let members = status.get("members")?.as_array()?;
+    let leader = members.iter().find(|member| says(member, "active", true));
+    let open = || members.iter().filter(|member| !says(member, "sealed", true)).filter_map(told).min_by_key(|(_, version)| *version);
+    leader.and_then(told).or_else(open)
 }
 
 fn told(member: &Value) -> Option<(&str, ServerVersion)> {
@@ -108,17 +129,32 @@ fn told(member: &Value) -> Option<(&str, ServerVersion)> {
     Some((text, ServerVersion::parse(text).ok()?))
 }
 
-/// Read leniently, since this is how a policy of the API server reads it.
+/// Read leniently, since this is how policies of the API server read it.
 fn deletion(cluster: &Value) -> Result<Verdict, Failure> {
     if cluster.pointer("/spec/deletionProtection") == Some(&Value::Bool(true)) {
         return Err(Failure::invalid(PROTECTION_FIELD, PROTECTED));
     }
-    let policy = cluster.pointer("/spec/deletionPolicy").and_then(Value::as_str).unwrap_or_default();
+    let policy = kept_by_now(cluster)?;
     Ok(Verdict::allowed().warn(match policy {
         "DeleteAll" => "deletionPolicy DeleteAll: its volumes and its certificate authority are deleted; a generated unseal key stays",
         "DeletePVCs" => "deletionPolicy DeletePVCs: its volumes are deleted; its certificate authority and a generated unseal key stay",
         _ => "deletionPolicy Retain: its volumes, its certificate authority and a generated unseal key stay",
     }))
+}
+
+/// The policy of the spec, unless more would go than it says: see [`KEPT_RULE`].
+fn kept_by_now(cluster: &Value) -> Result<&str, Failure> {
+    let policy = match cluster.pointer("/spec/deletionPolicy") {
+        None | Some(Value::Null) => "Retain",
+        Some(policy) => policy.as_str().unwrap_or_default(),
+    };
+    let is_deleting = cluster.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());
+    let in_force = cluster.pointer("/status/deletionPolicy").and_then(Value::as_str).unwrap_or_default();
+    let loses = matches!((policy, in_force), ("Retain", "DeletePVCs") | ("Retain" | "DeletePVCs", "DeleteAll"));
+    if !loses || is_deleting || cluster.get("spec").is_none_or(Value::is_null) {
+        return Ok(policy);
+    }
+    Err(Failure::invalid(KEPT_FIELD, format!("expected {policy} in status.deletionPolicy, found {in_force}: {KEPT_NEXT}")))
 }
 
 fn warned(cx: &ReviewContext<ClusterAdmission>, spec: &OpenBaoClusterSpec) -> Verdict {

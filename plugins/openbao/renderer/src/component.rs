@@ -13,7 +13,7 @@ use crate::plugin_config::PluginConfig;
 use crate::prepared::Prepared;
 use crate::report::Facts;
 use crate::version::ServerVersion;
-use crate::{access, captured, expansion, image, initialization, objects, plugin_catalog, report, secrets};
+use crate::{access, captured, deletion, expansion, image, initialization, objects, plugin_catalog, report, secrets};
 
 /// The extension point that an unseal provider fills.
 pub const UNSEAL_SLOT: &str = "unseal";
@@ -48,6 +48,7 @@ impl Component for OpenBao {
             .criticality(Criticality::Required)
             .unseal_slot(UNSEAL_SLOT, "/unseal/type", "/unseal", Some("static"))
             .child_fields("apps/v1", "StatefulSet", live::STATEFUL_SET_FIELDS)
+            .child_fields("v1", "ConfigMap", [deletion::OWNERS])
             .consumable();
         report::CONDITION_TYPES.into_iter().fold(described, ComponentDescriptor::condition_type)
     }

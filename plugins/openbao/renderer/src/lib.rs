@@ -22,6 +22,7 @@ pub mod check;
 pub mod cluster;
 pub mod component;
 pub mod config;
+pub mod deletion;
 pub mod digest;
 pub mod expansion;
 pub mod hcl;

@@ -11,8 +11,9 @@ use banhbaoring_sdk::contract::{ObjectRef, action};
 use banhbaoring_sdk::{Action, Failure};
 
 use crate::cluster::Cluster;
-use crate::initialization::makes_users;
+use crate::initialization::{is_by_itself, makes_users};
 use crate::live::{Attention, Leads, Live, Node, Raft};
+use crate::report::words;
 use crate::rollout::{self, Rollout, WaitReason};
 use crate::scale::{self, Scale};
 use crate::{access, told};
@@ -80,12 +81,15 @@ pub fn decide(cluster: &Cluster, live: &Live, template: &str, requests: Fates, d
     retired.retain(|ordinal| *ordinal >= desired || *ordinal >= now || !stays(&cluster.pod(*ordinal)));
 
     let replicas = scale.replicas(now);
+    let mut attention = attention(live, desired.max(now), told.is_some(), may_ask, by_itself, &rollout, &scale, &retired, desired);
+    // Also before there is a store: beside a volume that was kept the first node must not begin another.
+    attention.origin |= live.is_put_down || (live.stateful_set.is_some() && is_by_itself(cluster)? && !live.was_initialized());
     let (actions, lapsed) = actions(cluster, live, &rollout, &scale, requests, deletions)?;
     Ok(Operation {
         replicas,
         partition: rollout.partition(replicas, live.partition()),
         actions,
-        attention: attention(live, desired.max(now), told.is_some(), may_ask, by_itself, &rollout, &scale, &retired, desired),
+        attention,
         told,
         retired,
         rollout,
@@ -117,6 +121,9 @@ fn rollout_of(live: &Live, template: &str, raft: Option<&Raft>, by_itself: bool)
 fn scale_of(cluster: &Cluster, live: &Live, raft: Option<&Raft>) -> Scale {
     let desired = live.wanted(cluster);
     let last = scale::next(&live.nodes, desired, &live.retired);
+    if live.is_put_down {
+        return Scale::Waits(words::put_down(cluster));
+    }
     if last.is_some() && !live.was_initialized() {
         return Scale::Waits("the store has to be initialised first".to_owned());
     }
@@ -179,6 +186,7 @@ fn attention(
     Attention {
         is_quick: (is_under_way && !is_calm) || is_confirming,
         is_confirming,
+        origin: is_confirming,
         raft,
         leaders: if is_under_way && !matches!(live.raft, Raft::Closed { .. }) { leaders() } else { BTreeSet::new() },
         retired: retired.clone(),

@@ -46,6 +46,13 @@ fn running(spec: &str, versions: &[&str]) -> Value {
     cluster
 }
 
+/// A cluster whose status says what would go with it now.
+fn told(spec: &str, policy: &str) -> Value {
+    let mut cluster = owner(spec);
+    cluster["status"] = json!({"deletionPolicy": policy});
+    cluster
+}
+
 /// Of every kind of verdict one.
 fn cases() -> Vec<(&'static str, ReviewRequest)> {
     let invalid = owner("{replicas: 3, tls: {ipAddresses: [10.0.0.300]}}");
@@ -65,6 +72,7 @@ fn cases() -> Vec<(&'static str, ReviewRequest)> {
         }),
         ("update-to-an-older-version", write(Some(&version("2.5.1")), Some(&version("2.4.0")))),
         ("delete-protected", write(Some(&protected), None)),
+        ("delete-before-the-volumes-are-kept", write(Some(&told("deletionPolicy: Retain", "DeletePVCs")), None)),
         ("delete-retain", write(Some(&owner("{}")), None)),
         ("delete-all", write(Some(&owner("deletionPolicy: DeleteAll")), None)),
     ]
@@ -217,6 +225,22 @@ fn a_store_does_not_go_back_to_a_version_that_may_not_read_it() {
         let verdict = review(Some(&leaderless(&spec("2.5.1"), &versions)), Some(&leaderless(&spec("2.4.0"), &versions)));
         assert_eq!(verdict.allowed, allowed, "{versions:?}");
     }
+    // A sealed node has written nothing, and neither has one that nobody initialised.
+    for sealed in [true, false] {
+        let told = |spec: &str| {
+            let mut cluster = leaderless(spec, &["2.5.1"]);
+            cluster["status"]["members"][0]["sealed"] = sealed.into();
+            cluster
+        };
+        let verdict = review(Some(&told(&spec("2.5.1"))), Some(&told(&spec("2.4.0"))));
+        assert_eq!(verdict.allowed, sealed, "sealed: {sealed}");
+    }
+    let never_begun = |spec: &str| {
+        let mut cluster = leaderless(spec, &["2.5.1"]);
+        cluster["status"]["initialized"] = false.into();
+        cluster
+    };
+    assert!(review(Some(&never_begun(&spec("2.5.1"))), Some(&never_begun(&spec("2.4.0")))).allowed);
     // What went back in spite of it stays writable.
     let (before, mut after) = (running(&spec("2.4.0"), &["2.5.1"]), running(&spec("2.4.0"), &["2.5.1"]));
     after["spec"]["paused"] = true.into();
@@ -240,6 +264,39 @@ fn a_protected_cluster_is_not_deleted_and_its_protection_can_be_lifted() {
     for odd in [json!({}), json!({"spec": null}), json!({"spec": {"deletionProtection": null}}), owner("replicas: 2")] {
         assert!(review(Some(&odd), None).allowed, "{odd}");
     }
+}
+
+#[test]
+fn a_cluster_is_not_deleted_before_what_its_spec_keeps_would_stay() {
+    let verdict = review(Some(&told("deletionPolicy: Retain", "DeletePVCs")), None);
+    let said = refusal(&verdict);
+    assert!(said.starts_with("spec.deletionPolicy: expected Retain in status.deletionPolicy, found DeletePVCs: "), "{said}");
+    for next in ["Wait until", "paused", "kubectl patch statefulset", "--subresource=status"] {
+        assert!(said.contains(next), "{next}: {said}");
+    }
+    assert!(verdict.warnings.is_empty(), "nothing is promised of what does not happen: {verdict:?}");
+    let policies = ["Retain", "DeletePVCs", "DeleteAll"];
+    for (keeps, spec) in policies.into_iter().enumerate() {
+        for (goes, policy) in policies.into_iter().enumerate() {
+            let verdict = review(Some(&told(&format!("deletionPolicy: {spec}"), policy)), None);
+            assert_eq!(verdict.allowed, goes <= keeps, "{spec}, and {policy} is in force");
+        }
+    }
+    assert!(!review(Some(&told("{}", "DeletePVCs")), None).allowed, "Retain is what nobody has to say");
+    let mut deleting = told("deletionPolicy: Retain", "DeletePVCs");
+    deleting["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    assert!(review(Some(&deleting), None).allowed, "it is too late");
+    // An older operator told nothing, and a later one may tell more.
+    for odd in [owner("deletionPolicy: Retain"), told("{}", "DeleteSomething"), json!({"status": {"deletionPolicy": "DeleteAll"}})] {
+        assert!(review(Some(&odd), None).allowed, "{odd}");
+    }
+    let mut later = told("{}", "DeleteAll");
+    later["spec"]["deletionPolicy"] = "Snapshot".into();
+    assert!(review(Some(&later), None).allowed);
+    let rule = &Exports::describe().admissions[0].validations[1];
+    assert!(rule.message.starts_with("spec.deletionPolicy: expected ") && rule.message.len() <= 1024, "{}", rule.message);
+    let next = said.split_once("found DeletePVCs").unwrap().1;
+    assert!(rule.message.ends_with(next), "the API server says the same by itself: {}", rule.message);
 }
 
 #[test]

@@ -129,6 +129,26 @@ fn nodes_whose_volumes_are_empty_are_no_quorum_where_nobody_leads() {
 }
 
 #[test]
+fn nodes_that_cannot_unseal_have_lost_nothing_and_come_back() {
+    for sealed in [vec![0, 1, 2], vec![1, 2]] {
+        let mut world = World::calm("");
+        for ordinal in &sealed {
+            world.pods.get_mut(ordinal).unwrap().sealed = true;
+        }
+        world.raft();
+        let response = world.tick();
+        assert_eq!((response.state, response.reason.as_str()), (State::Failed, "QuorumLost"), "{}", response.message);
+        assert!(!response.message.contains("its volume is empty"), "{}", response.message);
+        assert_eq!(status(&response)["initialized"], true);
+        for pod in world.pods.values_mut() {
+            pod.sealed = false;
+        }
+        world.until("back", |world, response| world.is_settled() && response.state == State::Ready);
+        assert!(world.restarts.is_empty() && world.told.is_empty());
+    }
+}
+
+#[test]
 fn a_template_that_changes_under_way_restarts_nobody_out_of_turn() {
     let mut world = World::calm("");
     world.spec = "logLevel: debug".to_owned();

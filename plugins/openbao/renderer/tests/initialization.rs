@@ -97,16 +97,52 @@ fn a_request_that_would_read_the_nodes_own_secrets_or_be_misread_is_refused() {
     assert!(failure.message.contains("2.4"), "{}", failure.message);
 }
 
+/// Pods of three nodes that was each labelled so, or not at all, and is ready or not, of a store that was initialised before.
+fn labelled(pods: [(Option<&str>, bool); 3]) -> Response {
+    let mut asked = request(&owner("replicas: 3"), Some(seals::generated_key("prod")));
+    asked.previous = Some(json!({"initialized": true, "operatorAccess": "Confirmed"}).to_string());
+    let all_ready = pods.iter().all(|(_, ready)| *ready);
+    let readiness = if all_ready { ReadinessState::Ready } else { ReadinessState::Progressing };
+    asked.children = vec![stateful_set(readiness, &json!({"/spec/replicas": 3}))];
+    let answer = |(ordinal, (initialized, ready)): (usize, (Option<&str>, bool))| {
+        let ready = if ready { "True" } else { "False" };
+        let mut value = json!({"/status/conditions": [{"type": "Ready", "status": ready}]});
+        if let Some(initialized) = initialized {
+            value["/metadata/labels/openbao-initialized"] = initialized.into();
+            value["/metadata/labels/openbao-sealed"] = (initialized == "false").to_string().into();
+        }
+        let view = json!({"reference": {"apiVersion": "v1", "kind": "Pod", "name": format!("prod-{ordinal}")}, "uid": "u", "value": value});
+        Answer { id: format!("node-{ordinal}"), outcome: AnswerOutcome::Ok(view.to_string()) }
+    };
+    asked.answers = pods.into_iter().enumerate().map(answer).collect();
+    render(&asked).unwrap()
+}
+
 #[test]
 fn a_store_that_was_initialised_and_is_not_any_more_is_lost_and_said_so() {
-    let mut asked = request(&owner("replicas: 1"), Some(seals::generated_key("prod")));
-    asked.previous = Some(json!({"initialized": true}).to_string());
-    asked.children = vec![stateful_set(ReadinessState::Ready, &json!({"/status/readyReplicas": 1}))];
-    let labels = json!({"/metadata/labels/openbao-initialized": "false", "/metadata/labels/openbao-sealed": "true"});
-    let view = json!({"reference": {"apiVersion": "v1", "kind": "Pod", "name": "prod-0"}, "uid": "u", "value": labels});
-    asked.answers = vec![Answer { id: "node-0".to_owned(), outcome: AnswerOutcome::Ok(view.to_string()) }];
-    let response = render(&asked).unwrap();
+    let response = labelled([(Some("false"), true); 3]);
     assert_eq!((response.state, response.reason.as_str()), (State::Failed, "DataLost"));
     let status: Value = serde_json::from_str(&response.status).unwrap();
     assert_eq!(status["initialized"], true, "what was told once is not forgotten");
+}
+
+#[test]
+fn a_node_that_is_sealed_starting_or_silent_may_hold_the_store_so_that_nothing_is_called_lost() {
+    let (empty, sealed, silent) = ((Some("false"), true), (Some("false"), false), (None, false));
+    for pods in
+        [[sealed; 3], [silent; 3], [empty, sealed, sealed], [empty, empty, sealed], [empty, empty, silent], [empty, empty, (None, true)]]
+    {
+        let response = labelled(pods);
+        assert_ne!(response.reason, "DataLost", "{pods:?}: {}", response.message);
+        let said = format!("{} {:?}", response.message, response.conditions);
+        for advice in ["delete the cluster", "sys/init", "initialises the store by itself"] {
+            assert!(!said.contains(advice), "{pods:?}: {advice} in {said}");
+        }
+        let initialized = response.conditions.iter().find(|condition| condition.condition_type == "Initialized").unwrap();
+        assert_eq!(initialized.reason, "Initialized", "{pods:?}: {initialized:?}");
+        let status: Value = serde_json::from_str(&response.status).unwrap();
+        assert_eq!(status["initialized"], true);
+    }
+    let response = labelled([sealed; 3]);
+    assert!(response.message.contains("it is sealed, or not unsealed yet"), "{}: {}", response.reason, response.message);
 }

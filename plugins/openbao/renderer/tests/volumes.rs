@@ -56,6 +56,42 @@ fn a_claim_that_asks_for_less_is_told_to_grow_and_followed_until_it_has() {
     assert_eq!(sized(&render(&request).unwrap()).0, "ConditionStatus::Yes AsAsked");
 }
 
+/// What the status says would go with the cluster.
+fn told(request: &Request) -> Value {
+    render(request).unwrap().status.parse::<Value>().unwrap()["deletionPolicy"].clone()
+}
+
+#[test]
+fn what_would_go_with_the_cluster_is_read_off_what_there_is_and_not_off_the_spec() {
+    let asked = |policy: &str, when_deleted: &str, owner_of_authority: Option<&str>| {
+        let owner = owner(&format!("{{replicas: 1, deletionPolicy: {policy}}}"));
+        let mut request = request(&owner, Some(seals::generated_key("prod")));
+        let fields = json!({"/spec/replicas": 1, "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted": when_deleted});
+        let owners = owner_of_authority.map(|uid| json!({"/metadata/ownerReferences": [{"uid": uid, "controller": true}]}));
+        let mut authority = stateful_set(ReadinessState::Ready, &owners.unwrap_or_else(|| json!({})));
+        authority.reference.api_version = "v1".to_owned();
+        authority.reference.kind = "ConfigMap".to_owned();
+        authority.reference.name = "prod-ca".to_owned();
+        request.children = vec![authority, stateful_set(ReadinessState::Ready, &fields)];
+        request
+    };
+    let own = owner("")["metadata"]["uid"].as_str().unwrap().to_owned();
+    assert_eq!(told(&asked("Retain", "Delete", None)), "DeletePVCs", "the spec has not reached the StatefulSet");
+    assert_eq!(told(&asked("Retain", "Retain", None)), "Retain");
+    assert_eq!(told(&asked("Retain", "Retain", Some(&own))), "DeleteAll", "the authority would still go");
+    assert_eq!(told(&asked("Retain", "Retain", Some("of-somebody-else"))), "Retain");
+    // The status is written after what is rendered now.
+    assert_eq!(told(&asked("DeletePVCs", "Retain", None)), "DeletePVCs");
+    assert_eq!(told(&asked("DeleteAll", "Delete", None)), "DeleteAll");
+    let mut first = asked("DeletePVCs", "Delete", None);
+    first.children.clear();
+    assert_eq!(told(&first), "DeletePVCs");
+    let held = "{replicas: 1, deletionPolicy: DeletePVCs, imageVerification: {enabled: true, policy: Block, publicKey: k}}";
+    let mut held = Request { config: request(&owner(held), None).config, ..asked("DeletePVCs", "Retain", None) };
+    held.previous = Some(json!({"deletionPolicy": "DeletePVCs"}).to_string());
+    assert_eq!(told(&held), "Retain", "nothing is applied");
+}
+
 #[test]
 fn a_storage_class_that_cannot_is_named() {
     let mut request = one_node("20Gi");

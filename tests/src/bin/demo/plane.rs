@@ -61,6 +61,10 @@ async fn show(cluster: &ControlPlane, kubectl: &Kubectl, operator: &Operator, cl
     wait::until(Duration::from_secs(30), "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
     let namespace = cluster.namespace("team-a").await?;
     let team = kubectl.in_namespace(&namespace);
+    // What the second example names: its nodes are made once their credentials are there.
+    let credentials = ["--from-literal=access-key-id=demo", "--from-literal=secret-access-key=demo"];
+    team.run(&[&["create", "secret", "generic", "aws-credentials"][..], &credentials].concat()).await?;
+    println!("\n$ kubectl create secret generic aws-credentials {}", credentials.join(" "));
     let mut owners = Vec::new();
     for file in OWNERS {
         let manifest =

@@ -13,12 +13,18 @@
 //! | no | full | `DataLost` |
 //! | yes | this store's token | make the users |
 //! | yes | a revoked token | done, if it was to be revoked |
+//! | yes | empty, and it had a token | somebody took it out: done if the operator is let in, else `RootTokenRefused` |
 //! | yes | empty, and it was asked for this volume | `InitializationAnswerLost`, unless the answer is on its way |
 //! | yes | empty, and it never was | somebody else's store |
+//!
+//! `InitializationAnswerLost` is told with commands that delete a volume, so it takes more than a Secret without a token: that is also what is answered while a
+//! Service or the authority is missing, and one answer is seen at several looks. It takes a second question, asked after the first was answered, and a store
+//! that refuses the operator.
 //!
 //! A volume is never deleted from here, also where it seems worthless. That the operator asked and got no answer does not prove that the store is the operator's: a
 //! person who sent the same request at the same time, and keeps the answer, leaves the same traces.
 
+mod missing;
 pub mod requests;
 
 use banhbaoring_openbao_api::{InitializationMode, InitializationStatus, InitializationStep as Step};
@@ -31,7 +37,7 @@ use serde_json::Value;
 use crate::access::REFUSAL;
 use crate::cluster::Cluster;
 use crate::component::OpenBao;
-use crate::live::{Live, is_cut_short};
+use crate::live::{Live, Node, is_cut_short};
 use crate::report::words;
 
 /// Begins the ids of actions that initialise a store; the uid of its volume claim follows.
@@ -87,18 +93,19 @@ pub fn look(cx: &Context<OpenBao>, cluster: &Cluster, live: &Live) -> Result<Cap
         return Ok(Captured { told: Some(told), ..Captured::default() });
     }
     let root = cx.answer::<need::Http>(requests::FIRST_ROOT)?;
+    let again = cx.answer::<need::Http>(requests::FIRST_ROOT_AGAIN)?;
     let operator = cx.answer::<need::Http>(requests::FIRST_OPERATOR)?;
     let claim = cx.answer::<need::Object>(requests::FIRST_CLAIM)?.known().map(|view| view.uid);
     let before = live.told_initialization.clone();
     // A host that ended between the journal and the status knows more than was told.
     let journal = || cx.request().results.iter().find_map(|result| result.id.strip_prefix(INITIALIZE)).map(ToOwned::to_owned);
     let attempt = before.as_ref().and_then(|told| told.attempt.clone()).or_else(journal);
-    let sight = Sight { cx, cluster, live, claim, attempt, before: before.map(|told| told.step), operator };
+    let sight = Sight { cx, cluster, live, claim, attempt, before: before.map(|told| told.step), again, operator };
     let standing = match (live.first_says, live.replicas()) {
-        (_, None) => sight.waits(Step::Waiting, "the first node is being made"),
+        // How far it was is not forgotten with a StatefulSet that somebody deletes.
+        (_, None) => sight.waits(sight.before.unwrap_or(Step::Waiting), "the first node is being made"),
         (None, _) => sight.waits(sight.before.unwrap_or(Step::Waiting), &format!("{} does not answer yet", cluster.pod(0))),
-        // Another node could begin a store of its own meanwhile, or join one that is begun again.
-        (Some(false), Some(replicas)) if replicas > 1 => sight.waits(Step::Waiting, &words::one_node_first(cluster)),
+        (Some(false), Some(replicas)) if replicas > 1 => sight.among_others(),
         (Some(false), _) => sight.initialize()?,
         (Some(true), _) => sight.open(root.clone())?,
     };
@@ -106,8 +113,12 @@ pub fn look(cx: &Context<OpenBao>, cluster: &Cluster, live: &Live) -> Result<Cap
     if live.first_says == Some(true) {
         needs.push(requests::ask_root(cluster));
         let is_refused = matches!(&root, Answer::Known(HttpAnswer { status: 403, .. }));
-        if is_refused || standing.step == Step::RevokingRootToken {
+        let is_wanted = is_refused || root.is_not_found() || standing.step == Step::RevokingRootToken;
+        if is_wanted && live.wants_operator() {
             needs.push(requests::ask_as_operator(cluster));
+        }
+        if root.is_not_found() && sight.has_missed() {
+            needs.push(requests::ask_root_again(cluster));
         }
     }
     let Standing { step, attempt, actions, message, is_let_in } = standing;
@@ -132,6 +143,8 @@ struct Sight<'a> {
     claim: Option<String>,
     attempt: Option<String>,
     before: Option<Step>,
+    /// What the store says to the token that was missed at a look before.
+    again: Answer<HttpAnswer>,
     operator: Answer<HttpAnswer>,
 }
 
@@ -152,6 +165,30 @@ impl Sight<'_> {
 
     fn standing(&self, step: Step, message: impl Into<String>, actions: Vec<Action>) -> Standing {
         Standing { step, attempt: self.attempt.clone(), actions, message: message.into(), is_let_in: false }
+    }
+
+    /// The node says that it is not initialised, and there are others. They could begin a store of their own meanwhile, or join one that is begun again; or
+    /// they have the store already, and what was told of it is lost.
+    fn among_others(&self) -> Standing {
+        let others = || self.live.nodes.iter().filter(|node| node.ordinal > 0);
+        let tells = |node: &Node| node.pod.there().and_then(|pod| pod.initialized);
+        let (first, before) = (self.cluster.pod(0), self.before.unwrap_or(Step::Waiting));
+        if let Some(node) = others().find(|node| tells(node) == Some(true)) {
+            let message = format!(
+                "{first} says that it is not initialised, and {0} has a store: nothing is initialised, so that there are not two. Leave all nodes where they are;                  {first} joins that store by itself while {0} is up and unsealed, and where it does not, its log says why",
+                node.name
+            );
+            return self.waits(before, &message);
+        }
+        let alone = words::one_node_first(self.cluster);
+        match others().find(|node| !node.pod.is_missing() && tells(node).is_none()) {
+            Some(node) => {
+                let message =
+                    format!("{} has not told yet whether it has a store. Wait for it; only where it never had one: {alone}", node.name);
+                self.waits(before, &message)
+            }
+            None => self.waits(Step::Waiting, &alone),
+        }
     }
 
     /// The node says that it is not initialised.
@@ -189,11 +226,7 @@ impl Sight<'_> {
             Answer::Known(HttpAnswer { status: 200, .. }) if self.before == Some(Step::RevokingRootToken) => self.revoke()?,
             Answer::Known(HttpAnswer { status: 200, .. }) => self.make_users()?,
             Answer::Known(HttpAnswer { status: 403, .. }) if self.before == Some(Step::RevokingRootToken) => self.done(),
-            Answer::Known(HttpAnswer { status: 403, .. }) => match &self.operator {
-                Answer::Known(HttpAnswer { status: 200, .. }) => self.done(),
-                Answer::Unasked | Answer::Pending => self.waits(asking, "asking whether the store lets the operator in"),
-                _ => self.standing(Step::RootTokenRefused, String::new(), Vec::new()),
-            },
+            Answer::Known(HttpAnswer { status: 403, .. }) => self.without_token(asking),
             Answer::Known(HttpAnswer { status, .. }) => self.waits(asking, &format!("the store answered {status} to its root token")),
             Answer::Error(error) if error.class == "not-found" => self.missing()?,
             Answer::Error(error) => self.waits(asking, &format!("the store cannot be asked: {}: {}", error.class, error.message)),
@@ -201,25 +234,12 @@ impl Sight<'_> {
         })
     }
 
-    /// The store is initialised, and the Secret has no token.
-    fn missing(&self) -> Result<Standing, Failure> {
-        let Some(attempt) = &self.attempt else {
-            return Ok(self.standing(Step::Foreign, "somebody else initialised the store", Vec::new()));
-        };
-        let id = format!("{INITIALIZE}{attempt}");
-        Ok(match (self.outcome(&id)?, self.before) {
-            // The answer may be on its way.
-            (Outcome::NotRun, Some(Step::Initializing)) => self.waits(Step::Initializing, "the store is initialising itself"),
-            (Outcome::Done(answer), Some(Step::Initializing)) if is_good(&answer) => {
-                self.waits(Step::Captured, "the answer is kept; the Secret is read again")
-            }
-            (_, Some(Step::AnswerMissing | Step::AnswerLost)) => self.standing(Step::AnswerLost, String::new(), Vec::new()),
-            _ => self.standing(Step::AnswerMissing, "the answer is not in the Secret; it is looked for once more", Vec::new()),
-        })
-    }
-
     /// All of it is sent again until each was done: nothing of it does harm twice.
     fn make_users(&self) -> Result<Standing, Failure> {
+        // What was lost is let go for one look, and nothing is sent that takes from it.
+        if !(self.live.wants_admin() && self.live.wants_operator()) {
+            return Ok(self.standing(Step::MakingUsers, "a Secret with a first password was lost and is made anew", Vec::new()));
+        }
         let (mut actions, mut why) = (Vec::new(), None);
         let mut all = true;
         for (id, action) in requests::users(self.cluster, self.store()) {
@@ -283,7 +303,10 @@ impl Sight<'_> {
 
     fn done(&self) -> Standing {
         let is_let_in = matches!(self.operator, Answer::Known(HttpAnswer { status: 200, .. }));
-        Standing { is_let_in, ..self.standing(Step::Done, "the users are made and the root token is revoked", Vec::new()) }
+        Standing {
+            is_let_in,
+            ..self.standing(Step::Done, "the users are made, and the root token of the Secret opens nothing or was taken out", Vec::new())
+        }
     }
 
     fn store(&self) -> &str {

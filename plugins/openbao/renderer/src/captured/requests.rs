@@ -43,6 +43,7 @@ pub const RECOVERY_KEYS: &str = "recovery-keys";
 pub const FIRST_INIT: &str = "first-init";
 pub(super) const FIRST_CLAIM: &str = "first-claim";
 pub(super) const FIRST_ROOT: &str = "first-root";
+pub(super) const FIRST_ROOT_AGAIN: &str = "first-root-again";
 pub(super) const FIRST_OPERATOR: &str = "first-operator";
 
 /// Seconds between looks.
@@ -80,8 +81,17 @@ pub(super) fn ask_initialized(cluster: &Cluster) -> Need {
 
 /// Asks the store whose the token in the Secret is: whether there is one, and whether it is this store's.
 pub(super) fn ask_root(cluster: &Cluster) -> Need {
+    ask_root_as(cluster, FIRST_ROOT)
+}
+
+/// The same once more. Under an id of its own it is another question, so that its answer was not there when the first was seen.
+pub(super) fn ask_root_again(cluster: &Cluster) -> Need {
+    ask_root_as(cluster, FIRST_ROOT_AGAIN)
+}
+
+fn ask_root_as(cluster: &Cluster, id: &str) -> Need {
     let endpoint = Endpoint { credential: Some(root(cluster)), ..first(cluster, LOOKUP_SELF, &[]) };
-    Need::poll(FIRST_ROOT, SECONDS, &need::Http { endpoint })
+    Need::poll(id, SECONDS, &need::Http { endpoint })
 }
 
 /// Asks something as the operator's user.

@@ -2,12 +2,13 @@
 //! what follows from it is decided in [`crate::operation`] and told by [`crate::report`].
 
 mod node;
+mod origin;
 mod questions;
 mod raft;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use banhbaoring_openbao_api::{InitializationStatus, InitializationStep, OperationStatus, OperatorAccess};
+use banhbaoring_openbao_api::{DeletionPolicy, InitializationStatus, InitializationStep, OperationStatus, OperatorAccess};
 use banhbaoring_sdk::context::Child;
 use banhbaoring_sdk::contract::need::{self, ObjectView};
 use banhbaoring_sdk::wit::ReadinessState;
@@ -15,13 +16,15 @@ use banhbaoring_sdk::{Context, Failure};
 use serde_json::Value;
 
 use crate::captured::{self, requests};
-use crate::cluster::{CLUSTER_LABEL, Cluster};
+use crate::cluster::{CLUSTER_LABEL, Cluster, DATA_CLAIM};
 use crate::component::OpenBao;
-use crate::expansion;
+use crate::initialization::is_by_itself;
+use crate::{deletion, expansion};
 
 pub use node::{CUT_SHORT, Node, Pod, Presence, Trouble, is_cut_short};
+pub use origin::{MADE_FOR, Origin};
 pub use questions::{Attention, needs};
-pub use raft::{Leads, Peer, Raft};
+pub use raft::{Leads, Peer, Raft, refuses_login};
 
 /// Annotation of the StatefulSet with the hash of the template that was rendered.
 pub const TEMPLATE_HASH: &str = "openbao.org/template-hash";
@@ -30,9 +33,10 @@ pub const TEMPLATE_HASH: &str = "openbao.org/template-hash";
 pub const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 /// Fields of the StatefulSet that the host is asked for.
-pub const STATEFUL_SET_FIELDS: [&str; 10] = [
+pub const STATEFUL_SET_FIELDS: [&str; 11] = [
     "/metadata/annotations/openbao.org~1template-hash",
     "/metadata/generation",
+    deletion::WHEN_DELETED,
     "/spec/replicas",
     IMAGE,
     "/spec/updateStrategy/rollingUpdate/partition",
@@ -74,10 +78,18 @@ pub struct Live {
     pub first_says: Option<bool>,
     /// Whether the store ever let the operator in, as it was told.
     pub told_access: Option<OperatorAccess>,
-    /// The first node's volume is older than this cluster's StatefulSet: it was kept from one before. Absent: not known.
+    /// The answer to the operator's login was a refusal.
+    pub is_refused: bool,
+    /// A node's volume was kept from a cluster before. Absent: not known.
     pub is_taken_over: Option<bool>,
     /// The Secret with the answer to an initialisation by the operator is there.
     pub has_init: bool,
+    /// What would go with the cluster if it were deleted now.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Somebody scaled a store that lets nobody in to no nodes, as it is told to whoever begins it again; its volumes are not gone yet.
+    pub is_put_down: bool,
+    /// The annotation [`MADE_FOR`] of the claims of data: what their template says, which cannot change, or the owner's uid where there is none yet.
+    pub made_for: Option<String>,
     sizes: BTreeMap<String, String>,
     /// What was told before: labels go with their pods.
     told_initialized: bool,
@@ -137,20 +149,21 @@ impl Live {
                 // A store that was initialised otherwise is not the operator's to initialise, least of all when its data is lost.
                 None => told.initialized != Some(true),
             };
+        let raft = cx.answer::<need::Http>(questions::raft(told_access))?;
         let mut live = Self {
             stateful_set: cx.child("StatefulSet", cluster.name).cloned(),
             certificate: cx.child("Certificate", &cluster.edge_certificate()).cloned(),
-            raft: Raft::read(cx.answer::<need::Http>(questions::RAFT)?, cluster),
+            is_refused: raft::refuses_login(&raft),
+            raft: Raft::read(raft, cluster),
             tolerance: raft::tolerance(cx.answer::<need::Http>(questions::TOLERANCE)?),
             operation: told.operation.and_then(|operation| serde_json::from_value(operation).ok()),
-            // Until the operator is done, a store that goes again is one that nobody ever got into; the Secret tells. So is one whose users were never made:
-            // whoever follows the commands that are told then must not find it lost.
-            told_initialized: told.initialized == Some(true) && !is_opening && told_access != Some(OperatorAccess::Refused),
+            // Until the operator is done, a store that goes again is one that nobody ever got into; the Secret tells.
+            told_initialized: told.initialized == Some(true) && !is_opening,
             first_says: is_opening.then(|| first_says(cx)).transpose()?.flatten(),
             told_initialization,
             is_opening,
             told_access,
-            is_taken_over: is_taken_over(cx)?,
+            deletion_policy: deletion::in_force(cx, cluster),
             has_init: cx.child("Secret", &cluster.init_secret()).is_some(),
             has_admin: cx.child("Secret", &cluster.admin_secret()).is_some(),
             told_admin: told.admin_secret.is_some(),
@@ -159,10 +172,24 @@ impl Live {
             ..Self::default()
         };
         live.sizes = live.stateful_set.as_ref().map(|child| sizes(child.field("/spec/volumeClaimTemplates"))).unwrap_or_default();
+        live.made_for = match &live.stateful_set {
+            Some(child) => made_for(child.field("/spec/volumeClaimTemplates")),
+            None => Some(cx.uid()).filter(|uid| !uid.is_empty()).map(ToOwned::to_owned),
+        };
+        let many = live.replicas().unwrap_or_default().max(live.wanted(cluster));
+        let volumes = origin::read(cx, many)?;
+        live.is_taken_over = origin::is_taken_over(cx, &volumes)?;
         let read = |ordinal| {
             let pod = Presence::of(cx.answer::<need::Object>(&questions::node(ordinal))?, Pod::read);
             Ok::<_, Failure>(Node { ordinal, name: cluster.pod(ordinal), pod })
         };
+        live.is_put_down = live.replicas() == Some(0) && told_access == Some(OperatorAccess::Refused) && is_by_itself(cluster)?;
+        if live.is_put_down && volumes.iter().all(Presence::is_missing) {
+            let pods: Vec<Node> = (0..many).map(read).collect::<Result<_, _>>()?;
+            if pods.iter().all(|node| node.pod.is_missing()) {
+                live.forget_store();
+            }
+        }
         live.nodes = (0..live.replicas().unwrap_or(live.wanted(cluster))).map(read).collect::<Result<_, _>>()?;
         let retired: BTreeSet<i32> = told.retired.iter().filter_map(|name| cluster.ordinal(name)).collect();
         live.retired = retired.into_iter().map(read).collect::<Result<_, _>>()?;
@@ -179,6 +206,16 @@ impl Live {
             live.leads.insert(node.ordinal, Leads::read(cx.answer::<need::Http>(&questions::leader(node.ordinal))?));
         }
         Ok(live)
+    }
+
+    /// The nodes are gone, and their volumes: what begins now is another store. Nothing less proves it, because a node that begins a store beside one that others
+    /// hold hides it. The status forgets it with this look, so that the first node finds its requests however long it takes to start.
+    fn forget_store(&mut self) {
+        self.is_put_down = false;
+        self.told_initialized = false;
+        self.told_access = None;
+        self.is_refused = false;
+        self.raft = Raft::Unknown;
     }
 
     /// Size in the template of a claim that is there.
@@ -230,7 +267,7 @@ impl Live {
         self.stateful_set.as_ref().is_some_and(|child| child.readiness == ReadinessState::Ready)
     }
 
-    /// All nodes that told agree on this.
+    /// Whether any of the nodes that told is.
     pub fn initialized(&self) -> Option<bool> {
         let mut told = self.pods().filter_map(|(_, pod)| pod.initialized).peekable();
         told.peek()?;
@@ -254,9 +291,12 @@ impl Live {
         self.has_operator || !self.told_operator
     }
 
-    /// The store was initialised, and all nodes that tell say that it is not: their volumes are not those of before.
-    pub fn has_lost_data(&self) -> bool {
-        self.told_initialized && self.initialized() == Some(false)
+    /// The store was initialised, and every node that is wanted says that it is not: their volumes are not those of before. One that is silent, sealed or away
+    /// may have the store.
+    pub fn has_lost_data(&self, cluster: &Cluster) -> bool {
+        let are_all = i32::try_from(self.nodes.len()).is_ok_and(|many| many > 0 && many >= self.wanted(cluster));
+        // Where nobody ever got in there is nothing to lose, and what is told then is how it begins again.
+        self.told_initialized && !self.is_shut() && are_all && self.nodes.iter().all(Node::is_empty)
     }
 
     /// The store never let the operator in, where it was asked.
@@ -269,7 +309,7 @@ impl Live {
         !matches!(access, Some(OperatorAccess::Confirmed | OperatorAccess::NotExpected))
     }
 
-    /// Whether the store ever let the operator in, with what is known now. A refusal counts from the second look on: between the first initialisation and the
+    /// Whether the store ever let the operator in, with what is known now. A refusal counts from the second answer on: between the first initialisation and the
     /// making of the users there is a moment.
     pub fn access(&self, was_let_in: bool) -> Option<OperatorAccess> {
         match (&self.raft, self.told_access) {
@@ -277,14 +317,12 @@ impl Live {
             (Raft::Open(_), _) | (_, Some(OperatorAccess::Confirmed)) => Some(OperatorAccess::Confirmed),
             _ if self.is_taken_over == Some(true) => Some(OperatorAccess::NotExpected),
             (_, Some(OperatorAccess::NotExpected)) => Some(OperatorAccess::NotExpected),
-            (Raft::Closed { for_now: false, .. }, None | Some(OperatorAccess::Unconfirmed)) => Some(OperatorAccess::RefusedOnce),
-            // Who says that there is nothing to lose has to know whose volume it is.
-            (Raft::Closed { for_now: false, .. }, told) if self.is_taken_over.is_none() => told,
-            (Raft::Closed { for_now: false, .. }, Some(_)) => Some(OperatorAccess::Refused),
+            (_, None | Some(OperatorAccess::Unconfirmed)) if self.is_refused => Some(OperatorAccess::RefusedOnce),
+            // Who says that there is nothing to lose has to know whose volumes they are.
+            (_, told) if self.is_refused && self.is_taken_over.is_none() => told,
+            (_, Some(_)) if self.is_refused => Some(OperatorAccess::Refused),
             // Said from the first status on that says initialised: a store without it is older than the question.
-            (Raft::Unknown | Raft::Closed { for_now: true, .. }, told) => {
-                told.or_else(|| self.was_initialized().then_some(OperatorAccess::Unconfirmed))
-            }
+            (_, told) => told.or_else(|| self.was_initialized().then_some(OperatorAccess::Unconfirmed)),
         }
     }
 
@@ -338,19 +376,14 @@ impl ClaimSize {
     }
 }
 
-/// Claims are made for a StatefulSet, so one that is older is not of this one. Times of an API server compare as text.
-fn is_taken_over(cx: &Context<OpenBao>) -> Result<Option<bool>, Failure> {
-    let made = |id: &str| Ok::<_, Failure>(Presence::of(cx.answer::<need::Object>(id)?, |view| view.value.get(questions::MADE).cloned()));
-    Ok(match (made(questions::CLAIM_MADE)?, made(questions::SET_MADE)?) {
-        (Presence::There(Some(Value::String(claim))), Presence::There(Some(Value::String(set)))) => Some(claim < set),
-        // Also where there is none that is known to be ours: one that somebody else made is not seen, and may hold anything.
-        _ => None,
-    })
-}
-
 fn first_says(cx: &Context<OpenBao>) -> Result<Option<bool>, Failure> {
     let answer = cx.answer::<need::Http>(requests::FIRST_INIT)?.known().filter(|answer| answer.status == 200);
     Ok(answer.and_then(|answer| answer.exposed.get(requests::IS_INITIALIZED)?.as_bool()))
+}
+
+fn made_for(templates: &Value) -> Option<String> {
+    let data = templates.as_array()?.iter().find(|template| template.pointer("/metadata/name") == Some(&DATA_CLAIM.into()))?;
+    Some(data.pointer("/metadata/annotations")?.get(MADE_FOR)?.as_str()?.to_owned())
 }
 
 fn sizes(templates: &Value) -> BTreeMap<String, String> {

@@ -100,7 +100,8 @@ pub struct Pod {
     pub ending: bool,
     /// It leads.
     pub active: Option<bool>,
-    /// It is initialised.
+    /// It is initialised. OpenBao labels a node as not initialised at each start, whatever its volume holds, and otherwise only once it is unsealed. So that it is
+    /// not counts only of one that is ready, which an empty node is and a sealed one is not.
     pub initialized: Option<bool>,
     /// It is sealed.
     pub sealed: Option<bool>,
@@ -129,6 +130,11 @@ impl Node {
         self.pod.there().is_some_and(|pod| pod.ready && !pod.ending && !pod.is_sealed())
     }
 
+    /// Its volume is empty, and it is well.
+    pub fn is_empty(&self) -> bool {
+        self.pod.there().is_some_and(|pod| pod.ready && !pod.ending && pod.initialized == Some(false))
+    }
+
     /// It is of that revision.
     pub fn is_of(&self, revision: &str) -> bool {
         self.pod.there().is_some_and(|pod| pod.revision.as_deref() == Some(revision))
@@ -141,6 +147,9 @@ impl Node {
             Presence::Missing => "its pod is not there".to_owned(),
             Presence::There(pod) if pod.ending => "its pod is being deleted".to_owned(),
             Presence::There(pod) => match &pod.trouble {
+                Some(trouble) if pod.sealed == Some(true) && !trouble.is_lasting => {
+                    format!("it is sealed, or not unsealed yet: {}", trouble.message)
+                }
                 Some(trouble) => trouble.message.clone(),
                 None if pod.is_sealed() => "it is sealed".to_owned(),
                 None => "its pod is not ready".to_owned(),
@@ -161,7 +170,8 @@ impl Node {
 
 impl Pod {
     fn is_sealed(&self) -> bool {
-        self.sealed == Some(true) && self.initialized != Some(false)
+        // Not one that was only started: it is labelled so as well until it is unsealed, and nothing may be done to it for that.
+        self.sealed == Some(true) && self.initialized == Some(true)
     }
 
     pub(super) fn read(view: &ObjectView) -> Self {
@@ -180,7 +190,7 @@ impl Pod {
             ready,
             ending: !field("/metadata/deletionTimestamp").is_null(),
             active: flag(ACTIVE),
-            initialized: flag(INITIALIZED),
+            initialized: flag(INITIALIZED).filter(|initialized| *initialized || ready),
             sealed: flag(SEALED),
             version: text(VERSION).map(ToOwned::to_owned),
             trouble,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use banhbaoring_openbao_api::OperatorAccess;
 use banhbaoring_sdk::Need;
 use banhbaoring_sdk::contract::{ObjectRef, need};
 
@@ -18,9 +19,11 @@ const QUICK: u32 = 5;
 
 pub(super) const RAFT: &str = "raft";
 pub(super) const TOLERANCE: &str = "tolerance";
-pub(super) const CLAIM_MADE: &str = "claim-made";
+/// The same once more: what two looks see of one question may be one answer.
+pub(super) const RAFT_AGAIN: &str = "raft-again";
 pub(super) const SET_MADE: &str = "set-made";
 pub(super) const MADE: &str = "/metadata/creationTimestamp";
+pub(super) const WHOSE: &str = "/metadata/annotations/openbao.org~1cluster-uid";
 pub(super) const LABELS: &str = "/metadata/labels";
 pub(super) const REQUESTED: &str = "/spec/resources/requests/storage";
 pub(super) const CAPACITY: &str = "/status/capacity/storage";
@@ -32,6 +35,8 @@ pub struct Attention {
     pub is_quick: bool,
     /// Whether the store lets the operator in at all is still to be seen.
     pub is_confirming: bool,
+    /// Whose the volumes are is wanted.
+    pub origin: bool,
     /// Who Raft counts is wanted.
     pub raft: bool,
     /// Nodes that are asked whether they lead, and with that how many may fail.
@@ -67,19 +72,30 @@ pub fn needs(cluster: &Cluster, live: &Live, attention: &Attention) -> Vec<Need>
     for (name, _) in expansion::wanted(cluster, live) {
         needs.push(object(size(&name), "PersistentVolumeClaim", name, &[REQUESTED, CAPACITY]));
     }
-    if attention.is_confirming {
-        needs.push(object(CLAIM_MADE.to_owned(), "PersistentVolumeClaim", format!("{DATA_CLAIM}-{}", cluster.pod(0)), &[MADE]));
+    if attention.origin {
+        let claim =
+            |ordinal| object(made(ordinal), "PersistentVolumeClaim", format!("{DATA_CLAIM}-{}", cluster.pod(ordinal)), &[MADE, WHOSE]);
+        needs.extend((0..many).map(claim));
         let reference = ObjectRef::new("apps/v1", "StatefulSet", cluster.name).in_namespace(cluster.namespace);
         needs.push(Need::poll(SET_MADE, seconds, &need::Object { reference }).project([MADE]));
     }
     if attention.raft {
-        needs.push(access::ask_configuration(cluster, RAFT, seconds));
+        needs.push(access::ask_configuration(cluster, raft(live.told_access), seconds));
         if !attention.leaders.is_empty() {
             needs.push(access::ask_tolerance(cluster, TOLERANCE, seconds));
         }
         needs.extend(attention.leaders.iter().map(|ordinal| access::ask_leader(cluster, &leader(*ordinal), *ordinal, seconds)));
     }
     needs
+}
+
+/// A refusal counts once it was answered twice, so after the first it is another question.
+pub(super) fn raft(told: Option<OperatorAccess>) -> &'static str {
+    if told == Some(OperatorAccess::RefusedOnce) { RAFT_AGAIN } else { RAFT }
+}
+
+pub(super) fn made(ordinal: i32) -> String {
+    format!("made-{ordinal}")
 }
 
 pub(super) fn node(ordinal: i32) -> String {

@@ -4,7 +4,7 @@ use banhbaoring_sdk::answer::Answer;
 use banhbaoring_sdk::contract::need::HttpAnswer;
 use serde_json::Value;
 
-use crate::access::{ACTIVE_TIME, IS_SELF, NOT_NOW, SERVERS, TOLERANCE};
+use crate::access::{ACTIVE_TIME, IS_SELF, LOGIN, NOT_NOW, SERVERS, TOLERANCE};
 use crate::cluster::Cluster;
 
 /// Who Raft counts, as far as the operator may know.
@@ -89,6 +89,18 @@ impl Leads {
             Answer::Known(HttpAnswer { status, .. }) => Self::Unreachable(format!("it answered {status}")),
         }
     }
+}
+
+/// Statuses of a login that say no: no such method, no such user, another password.
+const REFUSALS: [u16; 4] = [400, 401, 403, 404];
+
+/// Whether the store itself refused the login. Other errors are of the same class, as of an API server that does not show a Service's pods to the plugin, and
+/// say nothing of the store; the host has no class for this, so that it is read off its words.
+pub fn refuses_login(answer: &Answer<HttpAnswer>) -> bool {
+    let Answer::Error(error) = answer else { return false };
+    let status = error.message.strip_prefix("the login at ").and_then(|rest| rest.strip_prefix(LOGIN)?.strip_prefix(" was refused with "));
+    let status = status.and_then(|status| status.parse().ok());
+    error.class == "not-permitted" && status.is_some_and(|status| REFUSALS.contains(&status))
 }
 
 pub(super) fn tolerance(answer: Answer<HttpAnswer>) -> Option<i64> {

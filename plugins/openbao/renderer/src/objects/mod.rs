@@ -45,8 +45,8 @@ pub fn render(cluster: &Cluster, config: &str, template: Template, live: &Live, 
         Object::of(&stateful_set::stateful_set(cluster, template, live, operation)),
     ];
     if initialization::is_by_itself(cluster)? {
-        // A node that begins again as it is told reads the file once, at its start: it has to be there before.
-        let file = initialization::file(cluster, live.was_initialized() && !live.is_shut())?;
+        // A node reads the file once, at its start: it has to be there before. And no first node begins a store beside a volume that was kept from a cluster before.
+        let file = initialization::file(cluster, live.was_initialized() || live.is_taken_over == Some(true))?;
         objects.insert(4, Object::of(&config_map(cluster, cluster.init_config_map(), initialization::INIT_FILE, &file)));
     }
     if let Some(budget) = disruption::budget(cluster) {

@@ -27,7 +27,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::{container, credentials, metadata, plugins, some, some_list, volumes};
 use crate::cluster::{AUDIT_CLAIM, CLUSTER_LABEL, Cluster, DATA_CLAIM};
-use crate::live::{Live, TEMPLATE_HASH};
+use crate::live::{Live, MADE_FOR, TEMPLATE_HASH};
 use crate::operation::Operation;
 use crate::version::Feature;
 
@@ -212,8 +212,10 @@ fn spread(cluster: &Cluster) -> TopologySpreadConstraint {
 /// A claim's template cannot change, so what is there is asked for again; that it differs is told by a condition.
 fn claim(cluster: &Cluster, name: &str, storage: &StorageSpec, live: &Live) -> PersistentVolumeClaim {
     let size = live.claim_size(name).unwrap_or(&storage.size);
+    let made_for = live.made_for.as_ref().filter(|_| name == DATA_CLAIM);
+    let annotations = made_for.map(|uid| [(MADE_FOR.to_owned(), uid.clone())].into());
     PersistentVolumeClaim {
-        metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(cluster.selector()), ..ObjectMeta::default() },
+        metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(cluster.selector()), annotations, ..ObjectMeta::default() },
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
             storage_class_name: storage.storage_class.clone(),

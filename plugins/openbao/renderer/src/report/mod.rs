@@ -112,6 +112,8 @@ pub fn tell(response: Response, facts: &Facts, provider: &str) -> Response {
             "operatorAccess": makes_users(cluster, live).unwrap_or(false).then(|| live.access(captured.is_let_in)).flatten(),
             "adminSecret": (live.wants_admin() && (is_by_itself(cluster).unwrap_or(false) || captured::is_asked_for(cluster))).then(|| cluster.admin_secret()),
             "operatorSecret": live.wants_operator().then(|| cluster.operator_secret()),
+            // What is rendered now is in force before the status is written.
+            "deletionPolicy": live.deletion_policy.max(Some(cluster.spec.deletion_policy)),
             "operation": operation.told,
             "retired": retired,
             "members": nodes::members(live),
@@ -130,6 +132,7 @@ pub fn tell_held(response: Response, cluster: &Cluster, live: &Live, image: &Ima
             ("leader", json!(live.leader())),
             ("initialized", json!(initialized(live))),
             ("sealed", json!(live.sealed())),
+            ("deletionPolicy", json!(live.deletion_policy)),
             ("members", json!(nodes::members(live))),
         ];
         told.extend(now.map(|(field, value)| (field.to_owned(), value)));
@@ -169,13 +172,14 @@ fn state(facts: &Facts) -> (State, String, String) {
     };
     let summary = told::summary(cluster, live, operation);
     match child.readiness {
-        _ if live.has_lost_data() => told(State::Failed, words::DATA_LOST, words::data_lost(cluster)),
+        _ if live.has_lost_data(cluster) => told(State::Failed, words::DATA_LOST, words::data_lost(cluster)),
         _ if live.is_cut_short() => told(State::Failed, words::CUT_SHORT, words::cut_short(cluster)),
         _ if let Some(verdict) = captured.verdict.as_ref().filter(|verdict| verdict.has_failed) => {
             told(State::Failed, verdict.reason, verdict.message.clone())
         }
         _ if live.is_shut() && expects_access(facts) => {
-            told(State::Failed, words::ACCESS_REFUSED, words::never_let_in(cluster, live.wanted(cluster)))
+            let message = if live.is_put_down { words::put_down(cluster) } else { words::never_let_in(cluster, live) };
+            told(State::Failed, words::ACCESS_REFUSED, message)
         }
         ReadinessState::Failed => {
             told(State::Failed, if child.reason.is_empty() { "NodesFailed" } else { &child.reason }, child.message.clone())
@@ -191,7 +195,7 @@ fn state(facts: &Facts) -> (State, String, String) {
             format!("{} of {} nodes are ready; {}", live.ready_nodes(), cluster.spec.replicas, child.message),
         ),
         // Pods that have told nothing leave the word to the StatefulSet: a platform may keep the labels from them.
-        ReadinessState::Ready if captured.verdict.is_none() && live.initialized() == Some(false) => {
+        ReadinessState::Ready if captured.verdict.is_none() && !live.was_initialized() && live.initialized() == Some(false) => {
             told(State::Progressing, "WaitingForInitialization", format!("all nodes run; {}", waits_for(cluster)))
         }
         ReadinessState::Ready if live.sealed() == Some(true) => {
@@ -200,7 +204,9 @@ fn state(facts: &Facts) -> (State, String, String) {
         ReadinessState::Ready if let Some(verdict) = &captured.verdict => told(State::Progressing, verdict.reason, verdict.message.clone()),
         // Pods can be ready of a store that nobody gets into, and are before they tell that there is one.
         ReadinessState::Ready if makes_users(cluster, live).unwrap_or(false) && Live::is_unconfirmed(live.access(captured.is_let_in)) => {
-            let message = if live.was_initialized() {
+            let message = if live.is_refused && live.is_taken_over.is_none() {
+                words::refused_on_unknown_volumes(cluster)
+            } else if live.was_initialized() {
                 "the store is initialised; it has to let the operator in once".to_owned()
             } else {
                 "no node has told yet whether it is initialised; the store has to let the operator in once".to_owned()
@@ -246,10 +252,11 @@ fn conditions(response: Response, facts: &Facts, provider: &str) -> Response {
     let response = match live.initialized() {
         _ if live.is_cut_short() => response.condition(INITIALIZED, false, words::CUT_SHORT, words::cut_short(cluster)),
         _ if let Some(verdict) = &captured.verdict => response.condition(INITIALIZED, false, verdict.reason, verdict.message.clone()),
-        None if live.was_initialized() => response.condition(INITIALIZED, true, "Initialized", "a node told so before"),
-        None => response.condition(INITIALIZED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
-        _ if live.has_lost_data() => response.condition(INITIALIZED, false, words::DATA_LOST, words::data_lost(cluster)),
+        _ if live.has_lost_data(cluster) => response.condition(INITIALIZED, false, words::DATA_LOST, words::data_lost(cluster)),
         Some(true) => response.condition(INITIALIZED, true, "Initialized", "a node tells that it is initialised"),
+        // Also where those that tell have empty volumes: the others may have the store, and nobody must be told to begin another.
+        _ if live.was_initialized() => response.condition(INITIALIZED, true, "Initialized", "a node told so before"),
+        None => response.condition(INITIALIZED, ConditionStatus::Unknown, "NotTold", "no node has told yet"),
         Some(false) => response.condition(INITIALIZED, false, "WaitingForInitialization", waits_for(cluster)),
     };
     match live.sealed() {

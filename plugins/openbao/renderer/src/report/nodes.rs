@@ -41,11 +41,7 @@ pub fn members(live: &Live) -> Vec<NodeStatus> {
 
 /// It can vote, as far as it tells. One with an empty volume is up and well while it waits to be let in, and where nobody leads, nobody lets it in.
 fn counts(live: &Live, node: &Node) -> bool {
-    node.is_up() && (live.leader().is_some() || !is_empty(node))
-}
-
-fn is_empty(node: &Node) -> bool {
-    node.pod.there().is_some_and(|pod| pod.initialized == Some(false))
+    node.is_up() && (live.leader().is_some() || !node.is_empty())
 }
 
 /// Nodes that are not up, where they are so many that the rest is no majority.
@@ -91,7 +87,7 @@ pub(super) fn conditions(response: Response, cluster: &Cluster, live: &Live, ope
         }
     };
     let is_confirmed = live.told_access == Some(OperatorAccess::Confirmed);
-    let never = live.is_shut().then(|| words::never_let_in(cluster, live.wanted(cluster)));
+    let never = live.is_shut().then(|| words::never_let_in(cluster, live));
     let (status, reason, message) = match &live.raft {
         Raft::Open(_) => (ConditionStatus::Yes, "LoggedIn", format!("as the user {} of userpass", access::OPERATOR)),
         _ if !live.was_initialized() => (unknown, "NotInitialized", "there is no store yet".to_owned()),

@@ -3,6 +3,8 @@
 use crate::access;
 use crate::captured::requests::{RECOVERY_KEYS, ROOT_TOKEN};
 use crate::cluster::Cluster;
+use crate::initialization::is_by_itself;
+use crate::live::Live;
 
 /// Reason where the first initialisation was cut short before there was a store.
 pub const CUT_SHORT: &str = "InitializationInterrupted";
@@ -15,10 +17,8 @@ const RUNBOOK: &str = "docs/runbooks/init-answer-lost.md";
 
 /// What makes the nodes that there are begin with empty volumes.
 fn begin_again(cluster: &Cluster, nodes: i32) -> String {
-    let claims: Vec<String> = (0..nodes).flat_map(|ordinal| cluster.claims(ordinal)).collect();
     let pods: Vec<String> = (0..nodes).map(|ordinal| cluster.pod(ordinal)).collect();
-    let namespace = cluster.namespace;
-    format!("kubectl -n {namespace} delete pvc {} --wait=false && kubectl -n {namespace} delete pod {}", claims.join(" "), pods.join(" "))
+    format!("{} && kubectl -n {} delete pod {}", delete_claims(cluster, nodes), cluster.namespace, pods.join(" "))
 }
 
 /// The first node was killed before there was a store.
@@ -67,8 +67,9 @@ pub fn answer_lost(cluster: &Cluster) -> String {
 /// The token in the Secret opens nothing.
 pub fn root_token_refused(cluster: &Cluster) -> String {
     format!(
-        "the store does not take the root token in Secret {}, and does not let the operator in. Either somebody revoked it before the users were made, or the volume is \
-         not the one that the Secret belongs to. With the recovery keys there (bao operator generate-root) {}",
+        "Secret {} has no root token that the store takes, and the store does not let the operator in. Either somebody took the token out or revoked it before the \
+         users were made, or the volume is not the one that the Secret belongs to. If you have the token, put it back. If not, make another with the recovery keys \
+         (bao operator generate-root), and with that {}",
         cluster.init_secret(),
         access::by_hand(cluster)
     )
@@ -82,12 +83,44 @@ pub fn one_node_first(cluster: &Cluster) -> String {
     )
 }
 
-/// The store never let the operator in.
-pub fn never_let_in(cluster: &Cluster, nodes: i32) -> String {
+/// The store does not let the operator in, and whose volumes it is on is not known.
+pub fn refused_on_unknown_volumes(cluster: &Cluster) -> String {
     format!(
-        "the store is initialised and never let the operator in, so its users were probably never made: the first node was ended right after it had initialised the store. Try \
-         to log in as admin. If that is refused too, and nobody ever got in, there is nothing to lose: {}, and it begins again. If somebody ever did, do not: {}",
-        begin_again(cluster, nodes),
+        "the store refuses the operator's login, and whether its volumes were kept from a cluster before is not known: all of their claims have to be there and to \
+         be of this cluster. It may be in use, so nothing is to be deleted. To let the operator in, {}",
         access::by_hand(cluster)
     )
+}
+
+/// The store never let the operator in.
+pub fn never_let_in(cluster: &Cluster, live: &Live) -> String {
+    let nodes = live.replicas().unwrap_or_default().max(live.wanted(cluster));
+    let Cluster { name, namespace, .. } = cluster;
+    // A node that finds an empty volume must not begin a store while others may have one, so that all of them go first.
+    let again = if is_by_itself(cluster).unwrap_or(false) {
+        format!("kubectl -n {namespace} scale statefulset {name} --replicas=0 && {}", delete_claims(cluster, nodes))
+    } else {
+        begin_again(cluster, nodes)
+    };
+    format!(
+        "the store is initialised and never let the operator in, so its users were probably never made: the first node was ended right after it had initialised the store. Try \
+         to log in as admin. If that is refused too, and nobody ever got in, there is nothing to lose: {again}, and it begins again. If somebody ever did, do not: {}",
+        access::by_hand(cluster)
+    )
+}
+
+/// All nodes of it were taken away, and its volumes are there.
+pub fn put_down(cluster: &Cluster) -> String {
+    let Cluster { name, namespace, spec, .. } = cluster;
+    format!(
+        "the store never let the operator in, and its StatefulSet was scaled to no nodes. It begins again with empty volumes once all pods and claims are seen gone: {}, and it begins \
+         again. To keep the store: kubectl -n {namespace} scale statefulset {name} --replicas={}",
+        delete_claims(cluster, spec.replicas),
+        spec.replicas
+    )
+}
+
+fn delete_claims(cluster: &Cluster, nodes: i32) -> String {
+    let claims: Vec<String> = (0..nodes).flat_map(|ordinal| cluster.claims(ordinal)).collect();
+    format!("kubectl -n {} delete pvc {} --wait=false", cluster.namespace, claims.join(" "))
 }

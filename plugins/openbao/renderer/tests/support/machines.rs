@@ -4,11 +4,13 @@ use super::world::{SimClaim, SimPod, World};
 
 impl World {
     /// As `pkg/controller/statefulset` does it with parallel pods: missing ones are made, those too many go, then one is updated.
-    pub(super) fn controller(&mut self) {
+    pub fn controller(&mut self) {
         let Some(set) = self.set.as_mut() else { return };
         set.observed = set.generation;
         let number = |pointer: &str| i32::try_from(set.object.pointer(pointer).unwrap().as_i64().unwrap()).unwrap();
         let (replicas, partition) = (number("/spec/replicas"), number("/spec/updateStrategy/rollingUpdate/partition"));
+        let made_for = set.object.pointer("/spec/volumeClaimTemplates/0/metadata/annotations/openbao.org~1cluster-uid");
+        let made_for = made_for.and_then(|uid| uid.as_str()).map(ToOwned::to_owned);
         let (current, update) = (set.current.clone(), set.update.clone());
         self.pods.retain(|_, pod| !pod.ending);
         self.claims.retain(|ordinal, claim| !claim.ending || self.pods.contains_key(ordinal));
@@ -20,8 +22,8 @@ impl World {
                 let revision = if ordinal < partition { &current } else { &update };
                 let uid = self.name("pod");
                 let claim = self.name("claim");
-                self.claims.entry(ordinal).or_insert_with(|| SimClaim { uid: claim, ..SimClaim::default() });
-                self.pods.insert(ordinal, SimPod { uid, revision: revision.clone(), age: 0, ending: false, crashed: false });
+                self.claims.entry(ordinal).or_insert_with(|| SimClaim { uid: claim, made_for: made_for.clone(), ..SimClaim::default() });
+                self.pods.insert(ordinal, SimPod { uid, revision: revision.clone(), age: 0, ending: false, crashed: false, sealed: false });
             }
         }
         for (ordinal, pod) in &mut self.pods {
@@ -57,7 +59,7 @@ impl World {
     }
 
     /// Nodes join, leaders are elected.
-    pub(super) fn raft(&mut self) {
+    pub fn raft(&mut self) {
         let is_first = self.peers.is_empty();
         let joining: Vec<i32> =
             self.claims.iter().filter(|(ordinal, claim)| claim.joined.is_none() && self.is_up(**ordinal)).map(|(o, _)| *o).collect();

@@ -16,8 +16,12 @@ pub struct Opening {
     pub says: Option<bool>,
     /// What the store answers to the token in the Secret; `None` where there is no token.
     pub root: Option<Option<u16>>,
+    /// The same, asked once more after the token was missed.
+    pub again: Option<Option<u16>>,
     /// What the store answers to the operator.
     pub operator: Option<u16>,
+    /// Why the operator could not ask, by class.
+    pub operator_fails: Option<&'static str>,
     /// What the journal knows of actions.
     pub results: Vec<(&'static str, ActionOutcome)>,
 }
@@ -101,8 +105,18 @@ impl Opening {
         if let Some(root) = self.root {
             answers.push(("first-root", root.map_or_else(no_token, status)));
         }
+        if let Some(again) = self.again {
+            answers.push(("first-root-again", again.map_or_else(no_token, status)));
+        }
         if let Some(operator) = self.operator {
             answers.push(("first-operator", status(operator)));
+        }
+        if let Some(class) = self.operator_fails {
+            // Of its class only the login's own words say that the store refused.
+            let message =
+                if class == "not-permitted" { "the login at /v1/auth/userpass/login/operator was refused with 400" } else { "why" };
+            let error = OutcomeError { class: class.to_owned(), message: message.to_owned() };
+            answers.push(("first-operator", AnswerOutcome::Error(error)));
         }
         answers.sort_by_key(|(id, _)| *id);
         asked.answers = answers.into_iter().map(|(id, outcome)| Answer { id: id.to_owned(), outcome }).collect();
@@ -124,7 +138,10 @@ pub fn stages() -> Vec<(&'static str, Request)> {
         ("captured-3-users", Opening { says: Some(true), root: Some(Some(200)), results: asked(done(200, "")), ..at("Initializing") }),
         ("captured-4-revoke", Opening { says: Some(true), root: Some(Some(200)), operator: Some(200), ..at("RevokingRootToken") }),
         ("captured-5-done", Opening { says: Some(true), root: Some(Some(403)), operator: Some(200), ..at("RevokingRootToken") }),
-        ("captured-answer-lost", Opening { says: Some(true), root: Some(None), ..at("AnswerMissing") }),
+        (
+            "captured-answer-lost",
+            Opening { says: Some(true), root: Some(None), again: Some(None), operator_fails: Some("not-permitted"), ..at("AnswerMissing") },
+        ),
         ("captured-data-lost", Opening { says: Some(false), results: asked(failed("conflict")), ..at("Captured") }),
         (
             "captured-interrupted",

@@ -1,18 +1,17 @@
 //! A cluster that lives: the host that asks, applies and acts, the controller of the StatefulSet, the kubelet and Raft, each as far as day 2 depends on it. What
 //! must never happen is checked where it would happen.
 
+mod sight;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use banhbaoring_sdk::wit::{
-    Action, ActionOutcome, ActionResult, Answer, AnswerOutcome, Child, Need, ObjectReference, OutcomeError, ReadinessState, Request,
-    Response,
-};
-use serde_json::{Map, Value, json};
+use banhbaoring_sdk::wit::{Action, ActionOutcome, ActionResult, Answer, Need, Request, Response};
+use serde_json::{Value, json};
 
 use super::{objects, owner, render, request, seals};
 
 /// Fields of the StatefulSet that the plugin sees.
-const FIELDS: [&str; 10] = banhbaoring_plugin_openbao::live::STATEFUL_SET_FIELDS;
+const FIELDS: [&str; 11] = banhbaoring_plugin_openbao::live::STATEFUL_SET_FIELDS;
 
 /// Where plugins of the store are.
 const CATALOG: &str = "/v1/sys/plugins/catalog/";
@@ -36,6 +35,8 @@ pub struct SimPod {
     pub ending: bool,
     /// Down until somebody makes it anew.
     pub crashed: bool,
+    /// It runs and cannot unseal.
+    pub sealed: bool,
 }
 
 /// When the StatefulSet was made.
@@ -45,6 +46,8 @@ const MADE: &str = "2026-01-01T00:00:00Z";
 #[derive(Clone, Debug, Default)]
 pub struct SimClaim {
     pub uid: String,
+    /// The annotation with whom it was made for.
+    pub made_for: Option<String>,
     /// Ticks since a node joined Raft with it.
     pub joined: Option<u32>,
     /// Raft was told to forget whoever holds it.
@@ -63,8 +66,8 @@ pub struct World {
     pub leader: Option<(i32, u32)>,
     /// The operator is let in.
     pub lets_in: bool,
-    /// When the claims of data were made; the StatefulSet was at [`MADE`].
-    pub claim_made: String,
+    /// When claims of data were made, by ordinal, where not with the StatefulSet at [`MADE`].
+    pub claim_made: BTreeMap<i32, String>,
     /// What the certificate's hash is.
     pub certificate: u32,
     /// Templates that do not come up, by their annotation of the configuration.
@@ -112,7 +115,7 @@ impl World {
             peers: BTreeSet::new(),
             leader: None,
             lets_in: true,
-            claim_made: MADE.to_owned(),
+            claim_made: BTreeMap::new(),
             certificate: 1,
             bad: BTreeSet::new(),
             previous: None,
@@ -166,6 +169,16 @@ impl World {
         panic!("never {what}: {}", self.describe());
     }
 
+    /// The status as it was told, with another word about the operator's access.
+    pub fn told_of_access(&self, access: Option<&str>) -> String {
+        let mut told: Value = self.previous.as_ref().unwrap().parse().unwrap();
+        told.as_object_mut().unwrap().remove("operatorAccess");
+        if let Some(access) = access {
+            told["operatorAccess"] = access.into();
+        }
+        told.to_string()
+    }
+
     /// The request that the host would send now.
     pub fn request(&self) -> Request {
         self.asked(&self.needs)
@@ -197,7 +210,7 @@ impl World {
     }
 
     pub fn is_up(&self, ordinal: i32) -> bool {
-        self.pods.get(&ordinal).is_some_and(|pod| !pod.ending && !pod.crashed && pod.age >= 2 && !self.is_bad(&pod.revision))
+        self.pods.get(&ordinal).is_some_and(|pod| !pod.ending && !pod.crashed && !pod.sealed && pod.age >= 2 && !self.is_bad(&pod.revision))
     }
 
     fn is_bad(&self, revision: &str) -> bool {
@@ -254,137 +267,6 @@ impl World {
         request.answers = answers;
         request.results = self.results.iter().map(|(id, outcome)| ActionResult { id: id.clone(), outcome: outcome.clone() }).collect();
         request
-    }
-
-    fn children(&self) -> Vec<Child> {
-        let Some(set) = &self.set else { return Vec::new() };
-        let child = |api: &str, kind: &str, name: &str, fields: Value| Child {
-            reference: ObjectReference {
-                api_version: api.to_owned(),
-                kind: kind.to_owned(),
-                namespace: Some("bao".to_owned()),
-                name: name.to_owned(),
-            },
-            readiness: ReadinessState::Ready,
-            reason: "Ready".to_owned(),
-            message: String::new(),
-            fields: banhbaoring_sdk::json::canonical(&fields),
-        };
-        let mut object = set.object.clone();
-        object["metadata"]["generation"] = set.generation.into();
-        let ready = self.pods.keys().filter(|ordinal| self.is_up(**ordinal)).count();
-        object["status"] = json!({"currentRevision": set.current, "updateRevision": set.update, "observedGeneration": set.observed, "readyReplicas": ready});
-        let fields: Map<String, Value> =
-            FIELDS.iter().filter_map(|pointer| Some(((*pointer).to_owned(), object.pointer(pointer)?.clone()))).collect();
-        vec![child("v1", "Secret", "prod-operator", json!({})), child("apps/v1", "StatefulSet", "prod", fields.into())]
-    }
-
-    fn answer(&self, need: &Need) -> AnswerOutcome {
-        let spec: Value = need.spec.parse().unwrap();
-        let error =
-            |class: &str, message: &str| AnswerOutcome::Error(OutcomeError { class: class.to_owned(), message: message.to_owned() });
-        let ok = |value: Value| AnswerOutcome::Ok(banhbaoring_sdk::json::canonical(&value));
-        if need.kind == "object" {
-            let reference = &spec["reference"];
-            let name = reference["name"].as_str().unwrap();
-            if reference["kind"] == "StatefulSet" {
-                return ok(json!({"reference": reference, "uid": "set", "value": {"/metadata/creationTimestamp": MADE}}));
-            }
-            let ordinal: i32 = name.rsplit('-').next().unwrap().parse().unwrap();
-            let found = match reference["kind"].as_str().unwrap() {
-                "Pod" => self.pods.get(&ordinal).map(|pod| (pod.uid.clone(), self.pod(ordinal, pod))),
-                _ => self.claims.get(&ordinal).map(|claim| {
-                    (
-                        claim.uid.clone(),
-                        json!({"metadata": {"creationTimestamp": self.claim_made, "labels": {
-                    "app.kubernetes.io/instance": "prod", "app.kubernetes.io/name": "openbao", "openbao.org/cluster": "prod"}}}),
-                    )
-                }),
-            };
-            let Some((uid, whole)) = found else { return error("not-found", "there is no such object") };
-            let fields: Map<String, Value> =
-                need.project.iter().filter_map(|pointer| Some((pointer.clone(), whole.pointer(pointer)?.clone()))).collect();
-            return ok(json!({"reference": reference, "uid": uid, "value": fields}));
-        }
-        let endpoint = &spec["endpoint"];
-        let exposed = |value: Value| ok(json!({"status": 200, "exposed": value}));
-        if let Some(host) = endpoint["destination"]["service"]["hostname"].as_str() {
-            let ordinal: i32 = host.rsplit('-').next().unwrap().parse().unwrap();
-            if !self.is_up(ordinal) {
-                return error("unavailable", "no answer");
-            }
-            let since = self.leader.filter(|(leader, _)| *leader == ordinal).map(|(_, since)| since);
-            return exposed(json!({"/is_self": since.is_some(), "/active_time": format!("2026-01-01T00:00:{:02}Z", since.unwrap_or(0))}));
-        }
-        match (self.leader, self.lets_in) {
-            (None, _) => error("unavailable", "the Service prod-active has no pod"),
-            (_, false) => error("not-permitted", "the login was answered 400"),
-            (Some(_), true) if endpoint["path"].as_str().is_some_and(|path| path.starts_with(CATALOG)) => {
-                let path = endpoint["path"].as_str().unwrap();
-                if self.unnamed.contains(path) {
-                    return ok(json!({"status": 403, "exposed": {}}));
-                }
-                match self
-                    .stale
-                    .as_ref()
-                    .unwrap_or(&self.catalog)
-                    .get(&format!("{path} {}", endpoint["query"]["version"].as_str().unwrap()))
-                {
-                    None => ok(json!({"status": 404, "exposed": {}})),
-                    Some(entry) => {
-                        let field = |name: &str| (format!("/data/{name}"), entry[name].clone());
-                        exposed(["sha256", "command", "args"].map(field).into_iter().collect::<Map<_, _>>().into())
-                    }
-                }
-            }
-            (Some((leader, _)), true) if endpoint["path"] == "/v1/sys/storage/raft/configuration" => {
-                let servers: Vec<Value> = self.peers.iter().map(|ordinal| {
-                    json!({"node_id": format!("prod-{ordinal}"), "leader": *ordinal == leader, "voter": self.votes(*ordinal)})
-                }).collect();
-                exposed(json!({"/data/config/servers": servers}))
-            }
-            (Some(_), true) => exposed(json!({"/data/failure_tolerance": self.tolerance()})),
-        }
-    }
-
-    fn pod(&self, ordinal: i32, pod: &SimPod) -> Value {
-        let is_up = self.is_up(ordinal);
-        let crashes = pod.crashed || self.is_bad(&pod.revision);
-        let has_joined = self.claims.get(&ordinal).is_some_and(|claim| claim.joined.is_some());
-        let mut value = json!({
-            "metadata": {"labels": {
-                "controller-revision-hash": pod.revision,
-                "openbao-active": (self.leader.is_some_and(|(leader, _)| leader == ordinal)).to_string(),
-                "openbao-initialized": has_joined.to_string(),
-                "openbao-sealed": (!has_joined).to_string(),
-                "openbao-version": "2.4.0",
-            }},
-            "status": {
-                "conditions": [{"type": "Ready", "status": if is_up { "True" } else { "False" }, "lastTransitionTime": "2026-01-01T00:00:00Z"}],
-                "containerStatuses": [if crashes {
-                    json!({"restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}})
-                } else {
-                    json!({"restartCount": 0, "state": {"running": {}}})
-                }],
-            },
-        });
-        if let Some(said) = self.unusable.as_ref().filter(|_| crashes) {
-            value["status"]["containerStatuses"] = json!([{"restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}}]);
-            value["status"]["initContainerStatuses"] = json!([
-                {"name": "plugin-0", "restartCount": 0, "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}},
-                {"name": "verify-plugins", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
-                 "lastState": {"terminated": {"exitCode": 1, "message": format!("{said}\n")}}},
-            ]);
-        }
-        if pod.ending {
-            value["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
-        }
-        value
-    }
-
-    fn tolerance(&self) -> i64 {
-        let up = self.peers.iter().filter(|ordinal| self.is_up(**ordinal)).count();
-        i64::try_from(up).unwrap() - i64::try_from(self.peers.len() / 2 + 1).unwrap()
     }
 
     fn apply(&mut self, response: &Response) {
