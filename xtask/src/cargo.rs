@@ -2,7 +2,11 @@
 
 use std::{env, path::PathBuf, process::Command};
 
+use anyhow::{Context, Result};
 use banhbaoring_testing::tools::workspace_root;
+use serde_json::Value;
+
+use crate::step;
 
 /// The cargo that runs us, in the workspace.
 pub(crate) fn command() -> Command {
@@ -18,7 +22,23 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// All tests of the workspace, if nothing else is said.
+pub(crate) fn tests() -> Command {
+    let mut command = command();
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command
+}
+
 /// Where that cargo puts what it builds.
 pub(crate) fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from)
+}
+
+/// What cargo says of the members of this workspace.
+///
+/// # Errors
+/// Cargo cannot read it, with what it wrote.
+pub(crate) fn metadata() -> Result<Value> {
+    let metadata = step::output(command().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    serde_json::from_str(&metadata).context("expected JSON from cargo metadata")
 }

@@ -25,25 +25,19 @@ const LOG: &str = "waiting-tests.log";
 /// # Errors
 /// Tests failed, in one lane or both; what they wrote stands above.
 pub(crate) fn run(prepare: impl Fn(&mut Command)) -> Result<()> {
-    let metadata =
-        cargo::command().args(["metadata", "--no-deps", "--format-version", "1"]).output().context("cannot start cargo metadata")?;
-    let names = test_targets(&serde_json::from_slice(&metadata.stdout).context("cannot read what cargo metadata answered")?);
+    let names = test_targets(&cargo::metadata()?);
     if let Some(gone) = WAITING.iter().chain(&ALONE).find(|known| !names.iter().any(|name| name == *known)) {
         bail!("expected a test binary {gone}, found none of that name: mend the names in xtask/src/lanes.rs");
     }
-    let (waiting, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| WAITING.contains(&name.as_str()));
-    let (alone, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| ALONE.contains(&name.as_str()));
+    let others = names.iter().map(String::as_str).filter(|name| !WAITING.contains(name) && !ALONE.contains(name));
 
-    progress::say(&format!("{} run beside the others; what they write is shown when both are through", waiting.join(" and ")));
-    let mut beside = Lane::start(&mut tests(&prepare, &[], &waiting))?;
-    let here = tests(&prepare, &["--lib", "--bins"], &others).status().context("cannot start cargo test")?;
-    let mut documents = cargo::command();
-    documents.args(["test", "--workspace", "--no-fail-fast", "--doc"]);
-    prepare(&mut documents);
-    let documents = documents.status().context("cannot start cargo test --doc")?;
+    progress::say(&format!("{} run beside the others; what they write is shown when both are through", WAITING.join(" and ")));
+    let mut beside = Lane::start(&mut tests(&prepare, &[], WAITING))?;
+    let here = passed(&mut tests(&prepare, &["--lib", "--bins"], others))?;
+    let documents = passed(&mut tests(&prepare, &["--doc"], []))?;
     let there = beside.show()?;
-    let last = tests(&prepare, &[], &alone).status().context("cannot start cargo test")?;
-    if here.success() && documents.success() && there && last.success() {
+    let last = passed(&mut tests(&prepare, &[], ALONE))?;
+    if here && documents && there && last {
         return Ok(());
     }
     bail!("tests failed; what they wrote stands above")
@@ -60,12 +54,17 @@ fn test_targets(metadata: &Value) -> Vec<String> {
     names
 }
 
-/// With the whole workspace selected features are those of the compile stage, so nothing is compiled again.
-fn tests(prepare: &impl Fn(&mut Command), kinds: &[&str], names: &[String]) -> Command {
-    let mut command = cargo::command();
-    command.args(["test", "--workspace", "--no-fail-fast"]).args(kinds).args(names.iter().flat_map(|name| ["--test", name]));
+/// Targets of these kinds, and the integration tests of these names. With the whole workspace selected, features are those of the compile stage, so nothing
+/// is compiled again.
+fn tests<'a>(prepare: &impl Fn(&mut Command), kinds: &[&str], names: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = cargo::tests();
+    command.args(kinds).args(names.into_iter().flat_map(|name| ["--test", name]));
     prepare(&mut command);
     command
+}
+
+fn passed(command: &mut Command) -> Result<bool> {
+    Ok(command.status().context("cannot start cargo test")?.success())
 }
 
 /// Tests whose output waits in a file.

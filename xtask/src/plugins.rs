@@ -35,9 +35,7 @@ impl Plugin {
 /// # Errors
 /// When a name is unknown, a build fails, or a plugin imports something.
 pub(crate) fn run(only: &[String], out: Option<PathBuf>) -> Result<()> {
-    let metadata = step::output(cargo::command().args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata = serde_json::from_str(&metadata).context("expected JSON from cargo metadata")?;
-    let plugins = chosen(plugins(&metadata), only)?;
+    let plugins = chosen(plugins(&cargo::metadata()?), only)?;
     let toolchain = guest_toolchain::ensure()?;
     let target = workspace_root().join("target/guest");
     let mut build = toolchain.build(&target);

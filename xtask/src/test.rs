@@ -46,8 +46,8 @@ fn stages(times: &mut Times, arguments: &[String]) -> Result<()> {
         if arguments.is_empty() {
             return lanes::run(prepare);
         }
-        let mut command = cargo::command();
-        command.args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
+        let mut command = cargo::tests();
+        command.args(arguments);
         prepare(&mut command);
         shown(&mut command)
     })?;

@@ -264,19 +264,22 @@ fn ended(servers: &[(&'static str, Server)]) -> Option<&'static str> {
     servers.iter().find(|(_, server)| server.exit_status().is_some()).map(|(name, _)| *name)
 }
 
-/// The error with what may explain it: the logs of servers that ended, else those of all and what there is to see of the node's own pods.
+/// The error with what may explain it: the logs of servers that ended, else what there is to see of the node and its pods, and the logs of all.
 async fn told(error: &Error, servers: &[(&'static str, Server)], identities: &Identities) -> Error {
     let mut saw = error.to_string();
     let some_ended = ended(servers).is_some();
+    if let (false, Ok(kubectl)) = (some_ended, Kubectl::new(&identities.admin)) {
+        // Before the logs, of which whoever shows this may cut off the most.
+        for things in ["pods", "nodes"] {
+            let described = kubectl.run(&["describe", things, "--all-namespaces", "--request-timeout=5s"]).await;
+            saw.push_str(&format!("\n--- its {things}:\n{}", described.unwrap_or_else(|error| error.to_string())));
+        }
+    }
     for (name, server) in servers {
         let state = server.exit_status().map_or_else(|| "runs".to_owned(), |status| format!("ended: {status}"));
         if some_ended == state.starts_with("ended") {
             saw.push_str(&format!("\n--- {name} ({state}), the end of its log:\n{}", server.log_tail()));
         }
-    }
-    if let (false, Ok(kubectl)) = (some_ended, Kubectl::new(&identities.admin)) {
-        let pods = kubectl.run(&["describe", "pods", "--all-namespaces", "--request-timeout=5s"]).await;
-        saw.push_str(&format!("\n--- its pods:\n{}", pods.unwrap_or_else(|error| error.to_string())));
     }
     Error::Node { what: "a cluster of one node to come up".into(), saw }
 }

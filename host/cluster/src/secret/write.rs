@@ -19,13 +19,6 @@ use crate::cluster::Cluster;
 use crate::managed_fields::fields_hash;
 use crate::request::{Answer, ApiError, Endpoint, Seen};
 
-/// Which Secret is completed, and what is known of it.
-struct Completion<'a> {
-    uid: &'a str,
-    intent: Option<&'a str>,
-    ledger: &'a Ledger,
-}
-
 /// What was made once and is gone from its Secret is not made anew: pods may still have the original mounted, and a new one would take its place there.
 fn refuse_second_identity(secret: &GeneratedSecret, values: &Values, entry: Option<&ChildEntry>) -> Result<(), SecretError> {
     let made = |key: &str| entry.is_some_and(|entry| entry.material.contains_key(key));
@@ -41,15 +34,14 @@ impl Cluster {
         let endpoint = self.endpoint(step, &step.reference).await?;
         refuse_private_publications(&write.secret)?;
         let foreign = self.foreign(step, &write.secret, ledger).await?;
-        let intent = ledger.intent(&step.reference);
         let (answer, made, created) = if write.create {
             let restored = self.restored(step, &write.secret).await?;
             let made = self.make(&write.secret, restored, foreign.clone()).await?;
-            let body = creation(&with_data(&write.manifest, &made.values), intent);
+            let body = creation(&with_data(&write.manifest, &made.values), ledger.intent(&step.reference));
             match endpoint.apply(&body, &write.manager, Answer::Metadata).await {
                 Ok(answer) => (answer, made, true),
                 Err(ApiError::Conflict { .. }) => match claim(&endpoint, &step.reference, ledger).await {
-                    Ok(Some(seen)) => self.complete(&endpoint, step, write, Completion { uid: &seen.uid, intent, ledger }, foreign).await?,
+                    Ok(Some(seen)) => self.complete(&endpoint, step, write, &seen.uid, ledger, foreign).await?,
                     Ok(None) => return Ok(Done::Leaving),
                     Err(StepError::NameTaken(reference)) if write.secret.class == SecretClass::Identity => {
                         return Err(StepError::IdentityInTheWay(reference));
@@ -60,7 +52,7 @@ impl Cluster {
             }
         } else {
             let uid = write.uid.as_deref().unwrap_or_default();
-            self.complete(&endpoint, step, write, Completion { uid, intent: None, ledger }, foreign).await?
+            self.complete(&endpoint, step, write, uid, ledger, foreign).await?
         };
         let seen = Seen::of(&answer);
         // The Secret is made and recorded whatever becomes of its publications; they are tried again.
@@ -91,10 +83,10 @@ impl Cluster {
         endpoint: &Endpoint,
         step: &Step,
         write: &SecretWrite,
-        of: Completion<'_>,
+        uid: &str,
+        ledger: &Ledger,
         foreign: Foreign,
     ) -> Result<(Value, Made, bool), StepError> {
-        let Completion { uid, intent, ledger } = of;
         let conflict = |message: &str| ApiError::Conflict { target: format!("Secret {}", write.secret.name), message: message.to_owned() };
         let live = endpoint.get(Answer::Whole).await?.ok_or_else(|| conflict("it is gone"))?;
         let seen = Seen::of(&live);
@@ -107,7 +99,7 @@ impl Cluster {
         let mut body = with_data(&write.manifest, &made.values);
         set_metadata(&mut body, "uid", json!(uid));
         set_metadata(&mut body, "resourceVersion", json!(seen.resource_version));
-        mark(&mut body, intent);
+        mark(&mut body, ledger.intent(&step.reference).filter(|_| write.create));
         let answer = endpoint.apply(&body, &write.manager, Answer::Metadata).await?;
         Ok((answer, made, false))
     }

@@ -129,8 +129,8 @@ pub(super) fn kubelet(place: &Place<'_>, identities: &Identities) -> Result<Serv
         "failSwapOn": false,
         "podLogsDir": "/var/log/pods",
         "volumePluginDir": place.file("volume-plugins"),
-        // The machine's disk is not the node's: only a full one is a reason to evict.
-        "evictionHard": {"nodefs.available": "500Mi", "imagefs.available": "500Mi", "memory.available": "100Mi"},
+        // The machine's disk and memory are not the node's. What little compilers left of them is no reason to turn pods away: 0% is never.
+        "evictionHard": {"nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%", "memory.available": "0%"},
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "serializeImagePulls": false,
