@@ -159,6 +159,19 @@ impl Team {
         Ok(condition(&found.await?, type_).clone())
     }
 
+    /// Waits until a condition of a cluster has that status for that reason, and returns it.
+    ///
+    /// # Errors
+    /// It had not in time.
+    pub async fn until_reason(&self, name: &str, type_: &str, status: &str, reason: &str) -> Result<Value> {
+        let what = format!("condition {type_} to be {status} for {reason}");
+        let found = self.until(name, &what, |cluster| {
+            let condition = condition(cluster, type_);
+            if condition["status"] == status && condition["reason"] == reason { Ok(()) } else { Err(format!("condition {condition}")) }
+        });
+        Ok(condition(&found.await?, type_).clone())
+    }
+
     /// Waits until a cluster has exactly these children and the inventory holds the uid of each of them. Returns them.
     ///
     /// # Errors

@@ -17,12 +17,7 @@ const COMPILE: Duration = Duration::from_secs(600);
 pub(crate) fn demo(node: bool) -> Result<()> {
     tools::run()?;
     plugins::run(&[], None)?;
-    let mut build = cargo::command();
-    build.args(["build", "--package", "banhbaoring-cli", "--package", "banhbaoring-tests"]);
-    // What keeps a node is a program of its own, and its place is beside the demo.
-    build.args(["--package", "banhbaoring-testing"]);
-    step::quietly("compiling the operator", COMPILE, None, &mut build)?;
-    let mut demo = program("demo");
+    let mut demo = program("demo")?;
     demo.args(node.then_some("--node"));
     Err(demo.exec()).context("cannot start the demo")
 }
@@ -47,7 +42,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
 /// # Errors
 /// With `check`: some are stale.
 pub(crate) fn crds(check: bool) -> Result<()> {
-    finished("crds", program("crds").args(check.then_some("--check")))
+    finished("crds", program("crds")?.args(check.then_some("--check")))
 }
 
 /// `cargo xtask chart`: needs the components and the command line, which say what each plugin asks for.
@@ -55,13 +50,16 @@ pub(crate) fn crds(check: bool) -> Result<()> {
 /// # Errors
 /// With `check`: some are stale.
 pub(crate) fn chart(check: bool) -> Result<()> {
-    finished("chart", program("chart").args(check.then_some("--check")))
+    finished("chart", program("chart")?.args(check.then_some("--check")))
 }
 
-fn program(name: &str) -> Command {
-    let mut command = cargo::command();
-    command.args(["run", "--quiet", "--package", "banhbaoring-tests", "--bin", name, "--"]);
-    command
+/// One of this workspace's programs. All are built, the operator and what keeps nodes among them, because cargo compiles what they share in other features
+/// for each selection of packages: chosen one by one, most of it was compiled three times.
+fn program(name: &str) -> Result<Command> {
+    let mut build = cargo::command();
+    build.args(["build", "--workspace", "--bins"]);
+    step::quietly("compiling the operator and the programs around it", COMPILE, None, &mut build)?;
+    Ok(Command::new(cargo::target_folder().join("debug").join(name)))
 }
 
 fn finished(name: &str, command: &mut Command) -> Result<()> {

@@ -30,11 +30,9 @@ fn stages(times: &mut Times, arguments: &[String]) -> Result<()> {
     times.stage("compiler", compiler::check)?;
     times.stage("format", || shown(cargo::command().args(["fmt", "--all", "--check"])))?;
     times.stage("lints", || shown(cargo::command().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
-    times.stage("generated files", || delegated::crds(true))?;
+    times.stage("definitions", || delegated::crds(true))?;
     times.stage("plugins", || plugins::run(&[], None))?;
-    times.stage("binary", || shown(cargo::command().args(["build", "--package", "banhbaoring-cli"])))?;
     times.stage("chart", || delegated::chart(true))?;
-    // Builds the control plane's program too, with the same features as the tests, so nothing is compiled twice.
     times.stage("compile", || shown(cargo::command().args(["test", "--workspace", "--no-run"])))?;
     let plane = times.stage("control plane", ControlPlane::start)?;
     times.stage("tests", || {

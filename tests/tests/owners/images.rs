@@ -4,7 +4,7 @@ use banhbaoring_artifact::{Digest, SigningKey};
 use banhbaoring_testing::registry::Registry;
 use banhbaoring_testing::wait;
 use banhbaoring_tests::Repository;
-use banhbaoring_tests::team::{PATIENCE, cluster, condition, parts_of};
+use banhbaoring_tests::team::{PATIENCE, cluster, parts_of};
 use serde_json::{Value, json};
 
 use crate::support::{Crew, crew};
@@ -53,12 +53,7 @@ impl Crew {
 
     /// Waits until the image's verdict has that reason.
     async fn until_verdict(&self, name: &str, status: &str, reason: &str) -> Value {
-        let what = format!("ImageVerified {status} {reason}");
-        let found = self.until(name, &what, |cluster| {
-            let told = condition(cluster, "ImageVerified");
-            if told["status"] == status && told["reason"] == reason { Ok(()) } else { Err(format!("{told}")) }
-        });
-        condition(&found.await.unwrap(), "ImageVerified").clone()
+        self.until_reason(name, "ImageVerified", status, reason).await.unwrap()
     }
 }
 

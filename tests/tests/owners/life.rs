@@ -144,13 +144,7 @@ async fn a_cluster_of_the_same_name_does_not_take_over_what_an_earlier_one_left(
     .unwrap();
     crew.apply(&[cluster("minimal", &json!({}))]).await.unwrap();
     // What the garbage collector takes away meanwhile is told first.
-    wait::until(PATIENCE, "the name to be taken", async || {
-        let owner = crew.cluster("minimal").await.map_err(|error| error.to_string())?;
-        let told = condition(&owner, "Reconciled");
-        if told["reason"] == "NameTaken" { Ok(()) } else { Err(told.to_string()) }
-    })
-    .await
-    .unwrap();
+    crew.until_reason("minimal", "Reconciled", "False", "NameTaken").await.unwrap();
     assert_eq!(crew.get("secret/minimal-unseal-key").await.unwrap(), key);
 
     // The way back: the key under another name, the owner says so, and then what was left is out of the way.

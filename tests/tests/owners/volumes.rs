@@ -1,7 +1,7 @@
 //! Volumes that grow with the spec. The test plays the storage class's driver; claims, their rules and refusals are the API server's.
 
 use banhbaoring_testing::wait;
-use banhbaoring_tests::team::{PATIENCE, cluster, condition};
+use banhbaoring_tests::team::{PATIENCE, cluster};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -37,12 +37,8 @@ impl Crew {
     }
 
     async fn until_sized(&self, status: &str, reason: &str) -> String {
-        let what = format!("StorageSized {status} {reason}");
-        let found = self.until("a", &what, |cluster| {
-            let told = condition(cluster, "StorageSized");
-            if told["status"] == status && told["reason"] == reason { Ok(()) } else { Err(told.to_string()) }
-        });
-        condition(&found.await.unwrap(), "StorageSized")["message"].as_str().unwrap().to_owned()
+        let told = self.until_reason("a", "StorageSized", status, reason).await.unwrap();
+        told["message"].as_str().unwrap().to_owned()
     }
 
     /// What the driver does once a claim asks for more.
