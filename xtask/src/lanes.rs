@@ -1,5 +1,5 @@
-//! All tests in two lanes beside each other, binaries that wait for servers most of the time and everything else; then those that fill the machine by
-//! themselves. One after the other they leave two cores idle for a quarter of the run.
+//! All tests: in two lanes beside each other, then those that fill the machine by themselves. One after the other they leave two cores idle for a quarter
+//! of the run.
 
 use std::{
     fs::File,
@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use crate::{cargo, progress};
 
-/// Binaries that use a third of the machine or less: they wait for elections, leases and timeouts.
-const WAITING: [&str; 2] = ["failover", "initialisation"];
+/// Binaries of one lane. The other has all else, and takes about as long: in both, most of the time is spent on waiting for elections, leases and timeouts.
+const BESIDE: [&str; 4] = ["chart", "initialisation", "seals", "supply"];
 /// Binaries that are run when nothing else is: 31 tests against one API server, and a node with its containers, whose probes have the timeouts of production.
 const ALONE: [&str; 2] = ["owners", "node"];
-/// What the lane of the waiting ones writes, until it is shown.
-const LOG: &str = "waiting-tests.log";
+/// What the first lane writes, until it is shown.
+const LOG: &str = "tests-beside.log";
 
 /// Runs every test; `prepare` gives each command what all tests need.
 ///
@@ -26,13 +26,13 @@ const LOG: &str = "waiting-tests.log";
 /// Tests failed, in one lane or both; what they wrote stands above.
 pub(crate) fn run(prepare: impl Fn(&mut Command)) -> Result<()> {
     let names = test_targets(&cargo::metadata()?);
-    if let Some(gone) = WAITING.iter().chain(&ALONE).find(|known| !names.iter().any(|name| name == *known)) {
+    if let Some(gone) = BESIDE.iter().chain(&ALONE).find(|known| !names.iter().any(|name| name == *known)) {
         bail!("expected a test binary {gone}, found none of that name: mend the names in xtask/src/lanes.rs");
     }
-    let others = names.iter().map(String::as_str).filter(|name| !WAITING.contains(name) && !ALONE.contains(name));
+    let others = names.iter().map(String::as_str).filter(|name| !BESIDE.contains(name) && !ALONE.contains(name));
 
-    progress::say(&format!("{} run beside the others; what they write is shown when both are through", WAITING.join(" and ")));
-    let mut beside = Lane::start(&mut tests(&prepare, &[], WAITING))?;
+    progress::say(&format!("{} run beside the others; what they write is shown when both are through", BESIDE.join(", ")));
+    let mut beside = Lane::start(&mut tests(&prepare, &[], BESIDE))?;
     let here = passed(&mut tests(&prepare, &["--lib", "--bins"], others))?;
     let documents = passed(&mut tests(&prepare, &["--doc"], []))?;
     let there = beside.show()?;
