@@ -3,9 +3,10 @@
 
 mod support;
 
-use banhbaoring_sdk::wit::{ActionOutcome, OutcomeError, Response, State};
+use banhbaoring_sdk::wit::{ActionOutcome, AnswerOutcome, OutcomeError, Response, State};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use support::render;
 use support::world::World;
 
 fn condition(response: &Response, of: &str) -> String {
@@ -103,6 +104,23 @@ fn a_pod_that_is_evicted_while_an_upgrade_is_stuck_comes_back_as_it_was() {
     world.until("back", |world, _| world.is_up(0));
     assert_eq!(world.pods[&0].revision, current);
     assert_eq!(world.restarts, [2]);
+}
+
+#[test]
+fn a_node_that_is_not_ready_is_believed_before_the_stateful_set_has_counted_it() {
+    let mut world = World::calm("replicas: 3");
+    assert_eq!(world.tick().state, State::Ready);
+    world.pods.get_mut(&2).unwrap().ending = true;
+    let mut silent = world.request();
+    for answer in silent.answers.iter_mut().filter(|answer| answer.id == "node-2") {
+        let AnswerOutcome::Ok(pod) = &mut answer.outcome else { panic!("{answer:?}") };
+        *pod = pod.replace("openbao-sealed", "another-label");
+    }
+    world.pods.remove(&2);
+    for asked in [silent, world.request()] {
+        let told = render(&asked).unwrap();
+        assert_eq!((told.state, told.reason.as_str(), told.message.as_str()), (State::Progressing, "NodesStarting", "not ready: prod-2"));
+    }
 }
 
 #[test]

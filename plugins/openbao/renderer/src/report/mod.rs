@@ -213,7 +213,10 @@ fn state(facts: &Facts) -> (State, String, String) {
             };
             told(State::Progressing, "ConfirmingAccess", message)
         }
-        ReadinessState::Ready => told(State::Ready, "Ready", format!("{0} of {0} nodes are ready", cluster.spec.replicas)),
+        ReadinessState::Ready => match nodes::not_ready(live).as_slice() {
+            [] => told(State::Ready, "Ready", format!("{0} of {0} nodes are ready", cluster.spec.replicas)),
+            starting => told(State::Progressing, "NodesStarting", format!("not ready: {}", starting.join(", "))),
+        },
     }
 }
 

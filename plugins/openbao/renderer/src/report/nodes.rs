@@ -39,6 +39,12 @@ pub fn members(live: &Live) -> Vec<NodeStatus> {
     live.nodes.iter().filter_map(member).collect()
 }
 
+/// Names of nodes that are known not to be ready. The StatefulSet counts its pods a moment later.
+pub fn not_ready(live: &Live) -> Vec<&str> {
+    let starts = |node: &&Node| node.pod.is_missing() || node.pod.there().is_some_and(|pod| !pod.ready || pod.ending);
+    live.nodes.iter().filter(starts).map(|node| node.name.as_str()).collect()
+}
+
 /// It can vote, as far as it tells. One with an empty volume is up and well while it waits to be let in, and where nobody leads, nobody lets it in.
 fn counts(live: &Live, node: &Node) -> bool {
     node.is_up() && (live.leader().is_some() || !node.is_empty())
