@@ -223,12 +223,14 @@ fn waiting(container: &Value) -> Option<String> {
 /// There is no clock here, so that something lasts is read off what the kubelet does about it: it backs off, or has started the container anew, which it
 /// does only after the start-up probe gave up or the process ended.
 fn trouble(conditions: &[Value], containers: &[Value]) -> Option<Trouble> {
-    let waiting = containers.iter().find_map(waiting).map(|message| Trouble { is_lasting: true, message });
+    let last_words = last_words(containers).map(|words| format!(": {words}")).unwrap_or_default();
+    // Between two attempts the kubelet says that it backs off, and not from what.
+    let waiting =
+        containers.iter().find_map(waiting).map(|message| Trouble { is_lasting: true, message: format!("{message}{last_words}") });
     let restarted = || {
         let count = containers.iter().filter_map(|container| container["restartCount"].as_i64()).max().filter(|count| *count > 0)?;
         let ended = containers.iter().find_map(|container| container.pointer("/lastState/terminated/exitCode"));
         let code = ended.map(|code| format!(", last with exit code {code}")).unwrap_or_default();
-        let last_words = last_words(containers).map(|words| format!(": {words}")).unwrap_or_default();
         Some(Trouble { is_lasting: true, message: format!("its container ended {count} times{code}{last_words}") })
     };
     let unscheduled = || {
@@ -289,6 +291,9 @@ mod tests {
         assert_eq!(told(unready.clone(), again), Some((true, "its container ended 2 times, last with exit code 1".to_owned())));
         let told_why = json!([{"restartCount": 1, "lastState": {"terminated": {"exitCode": 1, "message": "one\nError: two\nthree\n"}}}]);
         assert_eq!(told(unready, told_why), Some((true, "its container ended 1 times, last with exit code 1: Error: two".to_owned())));
+        let backs_off = json!([{"restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+            "lastState": {"terminated": {"exitCode": 1, "message": "Error: two"}}}]);
+        assert_eq!(told(json!([]), backs_off), Some((true, "CrashLoopBackOff: back-off 10s: Error: two".to_owned())));
         let dump = "Error parsing Seal configuration: refused\n\t00000000  45 72 72 6f 72  |<Error>|\n2026-01-01T00:00:00Z [INFO]  proxy\n";
         let dumped = json!([{"restartCount": 1, "lastState": {"terminated": {"exitCode": 1, "message": dump}}}]);
         let said = "its container ended 1 times, last with exit code 1: Error parsing Seal configuration: refused";
