@@ -230,9 +230,7 @@ fn a_store_that_was_initialised_otherwise_is_never_initialised_by_the_operator_l
 
 #[test]
 fn a_store_of_one_node_is_ready_once_it_let_the_operator_in_and_is_never_asked_again() {
-    let mut world = World::calm("replicas: 1");
-    world.previous = Some(world.told_of_access(Some("Unconfirmed")));
-    world.lets_in = false;
+    let mut world = World::locked("replicas: 1", "Unconfirmed");
     let first = world.tick();
     assert_eq!((first.state, first.reason.as_str()), (State::Progressing, "ConfirmingAccess"), "the users may be made at this moment");
     let second = world.tick();

@@ -19,9 +19,7 @@ fn access_of(response: &Response) -> String {
 
 /// A store of so many nodes that nobody got into.
 fn shut(replicas: usize) -> World {
-    let mut world = World::calm(&format!("replicas: {replicas}"));
-    world.previous = Some(world.told_of_access(Some("Unconfirmed")));
-    world.lets_in = false;
+    let mut world = World::locked(&format!("replicas: {replicas}"), "Unconfirmed");
     world.until("refused", |_, response| response.reason == "OperatorRefused");
     world
 }
@@ -111,9 +109,7 @@ fn who_follows_what_was_told_before_is_told_how_to_go_on_and_not_that_the_store_
 #[test]
 fn one_volume_that_was_kept_is_enough_for_a_store_that_is_never_told_to_begin_again() {
     for kept in 0..3 {
-        let mut world = World::calm("replicas: 3");
-        world.previous = Some(world.told_of_access(Some("Unconfirmed")));
-        world.lets_in = false;
+        let mut world = World::locked("replicas: 3", "Unconfirmed");
         world.claim_made.insert(kept, "2025-12-31T23:59:59Z".to_owned());
         for _ in 0..4 {
             let response = world.tick();
@@ -179,9 +175,7 @@ fn only_what_the_login_was_answered_is_a_refusal() {
 
 #[test]
 fn one_refusal_that_is_looked_at_twice_is_one() {
-    let mut world = World::calm("replicas: 1");
-    world.previous = Some(world.told_of_access(Some("Unconfirmed")));
-    world.lets_in = false;
+    let mut world = World::locked("replicas: 1", "Unconfirmed");
     let once = world.tick();
     assert_eq!(access_of(&once), "RefusedOnce");
     let mut asked = world.asked.clone().unwrap();
@@ -198,9 +192,7 @@ fn one_refusal_that_is_looked_at_twice_is_one() {
 
 #[test]
 fn a_store_on_a_volume_that_was_kept_from_a_cluster_before_is_never_told_to_begin_again() {
-    let mut world = World::calm("replicas: 1");
-    world.previous = Some(world.told_of_access(Some("RefusedOnce")));
-    world.lets_in = false;
+    let mut world = World::locked("replicas: 1", "RefusedOnce");
     world.tick();
     // A claim is made within the second of its StatefulSet: then whom it was made for tells, and where that is not said, nothing is known.
     let (ours, others) = (world.claims[&0].made_for.clone(), Some("another".to_owned()));

@@ -175,7 +175,8 @@ impl Sight<'_> {
         let (first, before) = (self.cluster.pod(0), self.before.unwrap_or(Step::Waiting));
         if let Some(node) = others().find(|node| tells(node) == Some(true)) {
             let message = format!(
-                "{first} says that it is not initialised, and {0} has a store: nothing is initialised, so that there are not two. Leave all nodes where they are;                  {first} joins that store by itself while {0} is up and unsealed, and where it does not, its log says why",
+                "{first} says that it is not initialised, and {0} has a store: nothing is initialised, so that there are not two. Leave all nodes where they are; \
+                 {first} joins that store by itself while {0} is up and unsealed, and where it does not, its log says why",
                 node.name
             );
             return self.waits(before, &message);

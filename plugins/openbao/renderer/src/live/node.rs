@@ -127,12 +127,12 @@ pub struct Trouble {
 impl Node {
     /// It serves: ready, not on its way out, not sealed. One that waits to be initialised is sealed and well.
     pub fn is_up(&self) -> bool {
-        self.pod.there().is_some_and(|pod| pod.ready && !pod.ending && !pod.is_sealed())
+        self.pod.there().is_some_and(|pod| pod.is_ready() && !pod.is_sealed())
     }
 
     /// Its volume is empty, and it is well.
     pub fn is_empty(&self) -> bool {
-        self.pod.there().is_some_and(|pod| pod.ready && !pod.ending && pod.initialized == Some(false))
+        self.pod.there().is_some_and(|pod| pod.is_ready() && pod.initialized == Some(false))
     }
 
     /// It is of that revision.
@@ -169,6 +169,11 @@ impl Node {
 }
 
 impl Pod {
+    /// The kubelet says so, and it is not on its way out.
+    pub fn is_ready(&self) -> bool {
+        self.ready && !self.ending
+    }
+
     fn is_sealed(&self) -> bool {
         // Not one that was only started: it is labelled so as well until it is unsealed, and nothing may be done to it for that.
         self.sealed == Some(true) && self.initialized == Some(true)

@@ -31,7 +31,7 @@ pub fn members(live: &Live) -> Vec<NodeStatus> {
             sealed: pod.sealed,
             initialized: pod.initialized,
             version: pod.version.clone(),
-            ready: Some(pod.ready && !pod.ending),
+            ready: Some(pod.is_ready()),
             up_to_date: revision.map(|revision| node.is_of(revision)),
             voter: matches!(live.raft, Raft::Open(_)).then(|| live.raft.peer(&node.name).is_some_and(|peer| peer.votes)),
         })
@@ -41,7 +41,7 @@ pub fn members(live: &Live) -> Vec<NodeStatus> {
 
 /// Names of nodes that are known not to be ready. The StatefulSet counts its pods a moment later.
 pub fn not_ready(live: &Live) -> Vec<&str> {
-    let starts = |node: &&Node| node.pod.is_missing() || node.pod.there().is_some_and(|pod| !pod.ready || pod.ending);
+    let starts = |node: &&Node| node.pod.is_missing() || node.pod.there().is_some_and(|pod| !pod.is_ready());
     live.nodes.iter().filter(starts).map(|node| node.name.as_str()).collect()
 }
 

@@ -146,6 +146,14 @@ impl World {
         world
     }
 
+    /// A calm one that lets the operator in no more, of which so much was told.
+    pub fn locked(spec: &str, access: &str) -> Self {
+        let mut world = Self::calm(spec);
+        world.previous = Some(world.told_of_access(Some(access)));
+        world.lets_in = false;
+        world
+    }
+
     /// The host looks once, and everybody else does what they do meanwhile.
     pub fn tick(&mut self) -> Response {
         self.clock += 1;
