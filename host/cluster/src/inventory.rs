@@ -4,6 +4,7 @@
 use banhbaoring_api::inventory::{Inventory, InventorySpec, OwnerReference};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Client, ResourceExt as _};
+use sha2::{Digest as _, Sha256};
 
 use crate::request::{self, ApiError, Target};
 
@@ -71,26 +72,23 @@ pub struct StoredInventory {
     pub resource_version: Option<String>,
     /// What it says.
     pub spec: InventorySpec,
-    written: Option<InventorySpec>,
+    /// Hash of what is stored. A copy of it would be kilobytes for each owner, all the time.
+    stored_hash: Option<[u8; 32]>,
 }
 
 impl StoredInventory {
-    /// Whether it differs from what is stored.
-    pub fn is_dirty(&self) -> bool {
-        self.written.as_ref() != Some(&self.spec)
-    }
-
     /// That of an owner that has none yet.
     ///
     /// # Errors
     /// The owner has no usable uid.
     pub fn new(owner: &OwnerReference) -> Result<Self, InventoryError> {
         let spec = InventorySpec { owner: owner.clone(), ..InventorySpec::default() };
-        Ok(Self { name: name(owner)?, resource_version: None, spec, written: None })
+        Ok(Self { name: name(owner)?, resource_version: None, spec, stored_hash: None })
     }
 
     fn from_object(object: Inventory) -> Self {
-        Self { name: object.name_any(), resource_version: object.resource_version(), written: Some(object.spec.clone()), spec: object.spec }
+        let stored_hash = serde_json::to_vec(&object.spec).ok().map(|text| hash(&text));
+        Self { name: object.name_any(), resource_version: object.resource_version(), stored_hash, spec: object.spec }
     }
 }
 
@@ -134,13 +132,15 @@ impl InventoryStore {
     /// # Errors
     /// [`InventoryError::Superseded`] when somebody else wrote it since it was read.
     pub async fn write(&self, stored: &mut StoredInventory) -> Result<(), InventoryError> {
-        if !stored.is_dirty() {
+        let name = stored.name.clone();
+        let too_large = |bytes| InventoryError::TooLarge { name: name.clone(), bytes };
+        let text = serde_json::to_vec(&stored.spec).map_err(|_| too_large(usize::MAX))?;
+        let hash = hash(&text);
+        if stored.stored_hash == Some(hash) {
             return Ok(());
         }
-        let name = stored.name.clone();
-        let bytes = serde_json::to_vec(&stored.spec).map_or(usize::MAX, |text| text.len());
-        if bytes > MAX_BYTES {
-            return Err(InventoryError::TooLarge { name, bytes });
+        if text.len() > MAX_BYTES {
+            return Err(too_large(text.len()));
         }
         let mut object = Inventory::new(&name, stored.spec.clone());
         object.metadata =
@@ -152,7 +152,7 @@ impl InventoryStore {
         match answer {
             Ok(object) => {
                 stored.resource_version = object.resource_version();
-                stored.written = Some(stored.spec.clone());
+                stored.stored_hash = Some(hash);
                 Ok(())
             }
             Err(ApiError::Conflict { .. } | ApiError::AlreadyExists { .. } | ApiError::NotFound { .. }) => {
@@ -205,6 +205,11 @@ impl InventoryStore {
             account: None,
         }
     }
+}
+
+/// Of what is sent: maps in an inventory are sorted, so that the same one has the same text.
+fn hash(text: &[u8]) -> [u8; 32] {
+    Sha256::digest(text).into()
 }
 
 /// `stack-0b1c…`: the owner's kind and uid, so that a later owner of the same name has another.

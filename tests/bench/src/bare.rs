@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use banhbaoring_pipeline::plan::Write;
+use banhbaoring_pipeline::plan::{MANAGED_BY_LABEL, Write};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -17,14 +17,21 @@ use crate::world::{World, pass, stack};
 const OWNERS: usize = 16;
 const OBJECTS: usize = 8;
 
-/// The very bodies that the operator sends for so many stacks.
+/// The bodies that the operator sends for so many stacks, with another's label: an operator that runs beside them does not look at them.
 pub(crate) fn manifests(world: &World, namespace: &str, owners: usize) -> Vec<Vec<Value>> {
     let of_one = |index: usize| {
         let plan = pass(&world.plugins, &world.modules, &stack(namespace, &name(index))).plan;
-        let manifest = |write| if let Write::Object(write) = write { Some(write.manifest) } else { None };
+        let manifest = |write| if let Write::Object(write) = write { Some(relabelled(write.manifest)) } else { None };
         plan.steps.into_iter().filter_map(|step| manifest(step.write)).collect()
     };
     (0..owners).map(of_one).collect()
+}
+
+fn relabelled(mut manifest: Value) -> Value {
+    if let Some(label) = manifest.pointer_mut("/metadata/labels").and_then(|labels| labels.get_mut(MANAGED_BY_LABEL)) {
+        *label = Value::from("bareapplier");
+    }
+    manifest
 }
 
 /// The name of a stack.

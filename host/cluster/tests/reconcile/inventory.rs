@@ -21,9 +21,13 @@ async fn what_is_stored_is_read_back_and_an_unchanged_one_is_not_written() {
     assert!(version.is_some());
     fixture.cluster.inventories.write(&mut inventory).await.unwrap();
     assert_eq!(inventory.resource_version, version);
-    let read = fixture.inventory().await;
+    let mut read = fixture.inventory().await;
     assert_eq!(read.spec, inventory.spec);
-    assert!(!read.is_dirty());
+    fixture.cluster.inventories.write(&mut read).await.unwrap();
+    assert_eq!(read.resource_version, version);
+    read.spec.events.insert("a".into(), "1".into());
+    fixture.cluster.inventories.write(&mut read).await.unwrap();
+    assert_ne!(read.resource_version, version);
     assert_eq!(fixture.cluster.inventories.list().await.unwrap().len(), 1);
     fixture.cluster.inventories.delete(&read).await.unwrap();
     assert_eq!(fixture.inventory().await.resource_version, None);
