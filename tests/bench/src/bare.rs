@@ -28,9 +28,7 @@ pub(crate) fn manifests(world: &World, namespace: &str, owners: usize) -> Vec<Ve
 }
 
 fn relabelled(mut manifest: Value) -> Value {
-    if let Some(label) = manifest.pointer_mut("/metadata/labels").and_then(|labels| labels.get_mut(MANAGED_BY_LABEL)) {
-        *label = Value::from("bareapplier");
-    }
+    manifest["metadata"]["labels"][MANAGED_BY_LABEL] = Value::from("bareapplier");
     manifest
 }
 

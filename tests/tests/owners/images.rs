@@ -53,7 +53,19 @@ impl Crew {
 
     /// Waits until the image's verdict has that reason.
     async fn until_verdict(&self, name: &str, status: &str, reason: &str) -> Value {
-        self.until_reason(name, "ImageVerified", status, reason).await.unwrap()
+        let told = self.until_reason(name, "ImageVerified", status, reason).await.unwrap();
+        println!("{name}: ImageVerified={status} {reason}: {}", told["message"].as_str().unwrap());
+        told
+    }
+
+    /// Waits until who reads events is warned with that reason and in such words.
+    async fn until_warned(&self, name: &str, reason: &str, words: &str) {
+        let selector = format!("--field-selector=involvedObject.name={name},type=Warning,reason={reason}");
+        let found = wait::until(PATIENCE, format!("an event {reason} of {name}"), async || {
+            let told = self.kubectl.run(&["get", "events", &selector, "-o", "jsonpath={.items[*].message}"]).await.unwrap();
+            if told.contains(words) { Ok(told) } else { Err(told) }
+        });
+        println!("{name}: event {reason}: {}", found.await.unwrap());
     }
 }
 
@@ -85,8 +97,7 @@ async fn nodes_run_what_was_verified_wherever_the_tag_points_and_nothing_that_is
     crew.resync(&["a"], 2).await;
     assert_eq!(crew.image("a").await, images.pinned("2.4.0", &good));
     crew.until_children("a", &parts_of("a")).await.unwrap();
-    let events = crew.kubectl.run(&["get", "events", "--field-selector=involvedObject.name=a,type=Warning", "-o", "name"]).await.unwrap();
-    assert!(!events.trim().is_empty(), "somebody who reads events is told");
+    crew.until_warned("a", "ImageUntrusted", "policy: Block").await;
 
     images.repository.sign(&next, &images.key).await.unwrap();
     crew.until_image("a", &images.pinned("2.4.1", &next)).await;
@@ -133,6 +144,46 @@ async fn a_registry_that_is_down_neither_stops_what_runs_nor_lets_anything_new_p
     assert_eq!(crew.image("a").await, images.pinned("2.4.0", &digest));
     crew.patch("openbaocluster/a", &json!({"spec": {"image": format!("{}:2.4.1", images.name)}})).await.unwrap();
     crew.until_verdict("a", "False", "RegistryUnavailable").await;
+    crew.until_warned("a", "RegistryUnavailable", "policy: Block").await;
     assert_eq!(crew.image("a").await, images.pinned("2.4.0", &digest));
     crew.until_children("a", &parts).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_warn_everything_runs_and_its_user_is_told_of_what_is_not_signed_has_moved_or_cannot_be_asked_about() {
+    let crew = crew("warned").await;
+    let registry = Registry::start().await.unwrap();
+    let images = Images::new(&registry, "warned");
+    crew.may_ask(&registry).await;
+    let named = |tag: &str| format!("{}:{tag}", images.name);
+    let run = async |tag: &str| crew.patch("openbaocluster/a", &json!({"spec": {"image": named(tag)}})).await.unwrap();
+    let good = images.push("2.4.0").await;
+
+    crew.apply(&[cluster("a", &images.spec("2.4.0", "Warn", &images.key))]).await.unwrap();
+    crew.until_children("a", &parts_of("a")).await.unwrap();
+    let told = crew.until_verdict("a", "False", "ImageUntrusted").await;
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("2.4.0 is not signed") && message.contains("cosign sign") && message.contains("policy: Warn"), "{message}");
+    crew.until_warned("a", "ImageUntrusted", "policy: Warn").await;
+    assert_eq!(crew.image("a").await, named("2.4.0"));
+
+    images.repository.sign(&good, &images.key).await.unwrap();
+    crew.until_image("a", &images.pinned("2.4.0", &good)).await;
+    crew.until_verdict("a", "True", "Verified").await;
+
+    // The tag moves to something that nobody signed.
+    images.push("2.4.1").await;
+    images.repository.copy_tag("2.4.1", "2.4.0").await.unwrap();
+    crew.resync(&["a"], 2).await;
+    assert_eq!(crew.image("a").await, images.pinned("2.4.0", &good));
+    run("2.4.1").await;
+    crew.until_image("a", &named("2.4.1")).await;
+    crew.until_verdict("a", "False", "ImageUntrusted").await;
+
+    registry.server().kill();
+    run("2.4.2").await;
+    crew.until_image("a", &named("2.4.2")).await;
+    let told = crew.until_verdict("a", "False", "RegistryUnavailable").await;
+    assert!(told["message"].as_str().unwrap().contains("policy: Warn"), "{told}");
+    crew.until_warned("a", "RegistryUnavailable", "policy: Warn").await;
 }

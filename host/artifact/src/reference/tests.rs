@@ -3,11 +3,11 @@ use super::*;
 #[test]
 fn an_image_is_read_as_pods_read_it() {
     for (image, full) in [
-        ("redis", "docker.io/library/redis:latest"),
-        ("redis:7", "docker.io/library/redis:7"),
-        ("openbao/openbao:2.4.0", "docker.io/openbao/openbao:2.4.0"),
-        ("index.docker.io/openbao/openbao:2.4.0", "docker.io/openbao/openbao:2.4.0"),
-        ("quay.io/openbao/openbao:2.4.0", "quay.io/openbao/openbao:2.4.0"),
+        ("store", "docker.io/library/store:latest"),
+        ("store:7", "docker.io/library/store:7"),
+        ("team/store:2.4.0", "docker.io/team/store:2.4.0"),
+        ("index.docker.io/team/store:2.4.0", "docker.io/team/store:2.4.0"),
+        ("quay.io/team/store:2.4.0", "quay.io/team/store:2.4.0"),
         ("localhost/a", "localhost/a:latest"),
         ("10.0.0.1:5000/a/b:1", "10.0.0.1:5000/a/b:1"),
     ] {

@@ -15,6 +15,8 @@ use crate::error::CliError;
 
 /// Does what was asked for.
 pub(crate) fn run(args: Args) -> Result<ExitCode, CliError> {
+    // Both TLS backends are somewhere in the graph; exactly one may be the process's default.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| CliError::Crypto)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
