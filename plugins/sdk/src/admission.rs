@@ -128,16 +128,16 @@ impl<A: Admission> ReviewContext<A> {
     /// The object as it shall be. One that does not fit its type is a failure that names the field, which refuses the write: an update that is none of your
     /// business has to be let through before.
     pub fn object(&self) -> Result<A::Object, Failure> {
-        if self.request.object.is_none() {
-            return Err(Failure::internal("NoObject", "expected an object, found a deletion; read the one before instead"));
-        }
-        parse::config_value(self.object.clone(), "")
+        let object = self.request.object.as_deref();
+        let text =
+            object.ok_or_else(|| Failure::internal("NoObject", "expected an object, found a deletion; read the one before instead"))?;
+        parse::config(text, "")
     }
 
     /// The object as it is; `None` where it is created, or where it does not fit its type (any more): who writes now cannot change what stands there. See
     /// also [`old_value`](Self::old_value).
     pub fn old_object(&self) -> Option<A::Object> {
-        serde_json::from_value(self.old_object.clone()).ok()
+        parse::config(self.request.old_object.as_deref()?, "").ok()
     }
 
     /// The object as it shall be, whatever its type; null where it is deleted.

@@ -1,62 +1,60 @@
 //! JSON text that is the same for the same data, natively and in WebAssembly, whatever order a map keeps: keys sorted, no spaces.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// The canonical text of a value.
 pub fn canonical(value: &Value) -> String {
-    let mut out = String::new();
-    write(value, &mut out);
-    out
+    text(&Canonical(value))
 }
 
-/// The canonical text of one of the contract's own types. These have string keys only and always serialise; what would not becomes
-/// `null`, which the host refuses.
+/// The canonical text of one of the contract's own types.
 pub(crate) fn of_contract<T: Serialize>(value: &T) -> String {
-    canonical(&serde_json::to_value(value).unwrap_or(Value::Null))
+    serde_json::to_value(value).map_or_else(|_| NULL.to_owned(), |value| canonical(&value))
 }
 
 /// The value without the members that are null: absent is absent.
-pub fn without_nulls(value: Value) -> Value {
+pub fn without_nulls(mut value: Value) -> Value {
+    remove_nulls(&mut value);
+    value
+}
+
+fn remove_nulls(value: &mut Value) {
     match value {
-        Value::Object(members) => Value::Object(
-            members.into_iter().filter(|(_, member)| !member.is_null()).map(|(key, member)| (key, without_nulls(member))).collect(),
-        ),
-        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
-        scalar => scalar,
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
     }
 }
 
-fn write(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(members) => write_object(members, out),
-        Value::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write(item, out);
+/// What the host refuses. Values, and the contract's types, have string keys only and always serialise; what would not becomes this.
+const NULL: &str = "null";
+
+fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| NULL.to_owned())
+}
+
+/// Serialises as the value does, but for the order of members.
+struct Canonical<'a>(&'a Value);
+
+impl Serialize for Canonical<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(members) if members.keys().is_sorted() => {
+                serializer.collect_map(members.iter().map(|(key, member)| (key, Canonical(member))))
             }
-            out.push(']');
+            Value::Object(members) => {
+                let mut sorted: Vec<_> = members.iter().map(|(key, member)| (key, Canonical(member))).collect();
+                sorted.sort_by_key(|(key, _)| *key);
+                serializer.collect_map(sorted)
+            }
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Canonical)),
+            scalar => scalar.serialize(serializer),
         }
-        scalar => out.push_str(&scalar.to_string()),
     }
-}
-
-fn write_object(members: &Map<String, Value>, out: &mut String) {
-    let mut sorted: Vec<_> = members.iter().collect();
-    sorted.sort_by_key(|(key, _)| *key);
-    out.push('{');
-    for (index, (key, member)) in sorted.into_iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        out.push_str(&Value::from(key.as_str()).to_string());
-        out.push(':');
-        write(member, out);
-    }
-    out.push('}');
 }
 
 #[cfg(test)]

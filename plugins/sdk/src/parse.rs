@@ -1,24 +1,16 @@
 //! Reads the JSON that the host sends into the author's types; what does not fit becomes a failure that names the field.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::wit::Failure;
 
-/// Reads `text` as `T`. `base` is the path of the value in the owner: `spec.unseal`.
+/// Reads `text` as `T`. `base` is the path of the value in the owner: `spec.unseal`. The only way: a second one, from a value that is already parsed, is
+/// the code of all types once more, and was a seventh of a plugin.
 pub(crate) fn config<T: DeserializeOwned>(text: &str, base: &str) -> Result<T, Failure> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();
     T::deserialize(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track))
         .map_err(|error| invalid(base, &track.path().to_string(), &error.to_string()))
-}
-
-/// Reads a value that is already parsed.
-pub(crate) fn config_value<T: DeserializeOwned>(value: Value, base: &str) -> Result<T, Failure> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        invalid(base, &path, &error.into_inner().to_string())
-    })
 }
 
 /// Reads something that the host alone wrote.

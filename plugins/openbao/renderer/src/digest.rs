@@ -4,5 +4,5 @@ use sha2::{Digest, Sha256};
 
 /// 64 hexadecimal digits.
 pub fn hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(text.as_bytes()))
 }

@@ -22,7 +22,7 @@ const PATH: &str = "/v1/sys/plugins/catalog/secret/greeter";
 fn greeter() -> (PathBuf, String) {
     let binary = tools::find("bao-greeter").unwrap();
     let digest = Sha256::digest(fs::read(&binary).unwrap());
-    (binary, digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    (binary, hex::encode(digest))
 }
 
 fn spec(sha256: &str, version: &str) -> String {

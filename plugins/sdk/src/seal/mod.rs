@@ -17,6 +17,7 @@ pub use address::ServiceAddress;
 pub use config::{CredentialsSecret, KmsPluginConfig, SecretSelector};
 pub use version::OpenBaoVersion;
 
+use crate::json::canonical;
 use crate::owner::OwnerMetadata;
 use crate::parse;
 use crate::wit::{Failure, KmsPlugin, Platform, Seal, SealRequest};
@@ -62,7 +63,7 @@ impl<P: UnsealProvider> SealContext<P> {
             // The selector belongs to the slot, not to the provider.
             members.remove("type");
         }
-        let config = parse::config_value(config, P::CONFIG_FIELD)?;
+        let config = parse::config(&canonical(&config), P::CONFIG_FIELD)?;
         Ok(Self { metadata, config, version, platform, plugin_config })
     }
 
