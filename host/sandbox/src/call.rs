@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use wasmtime::component::{Instance, InstancePre};
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::engine::{Permits, Runtime};
 use crate::error::{CallError, excerpt};
 use crate::limits::{CallLimits, GrowthRefused, Limiter};
+use crate::meter::{Meter, Spent};
 
 /// What a store holds: the limiter, and nothing that a guest could reach.
 pub(crate) struct Guest {
@@ -44,8 +45,12 @@ impl Caller {
         let outcome = (|| {
             store.limiter(|guest| &mut guest.limiter);
             // Before the instance is made: its start functions run under the same limits.
-            store.set_fuel(limits.fuel())?;
-            store.set_epoch_deadline(Runtime::epochs(limits.timeout));
+            let meter = Meter::start(limits, &self.runtime.epochs);
+            store.set_epoch_deadline(1);
+            store.epoch_deadline_callback(move |_| {
+                meter.check()?;
+                Ok(UpdateDeadline::Continue(1))
+            });
             // What comes back is counted while it is copied out, so an answer that is too large is never in the host's memory.
             store.set_hostcall_fuel(limits.response.bytes);
             let instance = pre.instantiate(&mut store)?;
@@ -62,9 +67,13 @@ impl Caller {
                 GrowthRefused::Table { .. } => CallError::TooManyResources { detail: refused.to_string() },
             };
         }
+        if let Some(spent) = error.downcast_ref::<Spent>() {
+            return match spent {
+                Spent::Cpu => CallError::OutOfCpu { limit_ms: limits.cpu.as_millis() },
+                Spent::Time => CallError::TimedOut { limit_ms: limits.timeout.as_millis() },
+            };
+        }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => return CallError::OutOfFuel { limit_ms: limits.cpu.as_millis() },
-            Some(Trap::Interrupt) => return CallError::TimedOut { limit_ms: limits.timeout.as_millis() },
             Some(Trap::StackOverflow) => return CallError::StackOverflow,
             Some(
                 trap @ (Trap::UnreachableCodeReached

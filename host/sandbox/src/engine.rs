@@ -1,23 +1,21 @@
 //! The engine: one configuration for all plugins, deterministic, with the pooling allocator where the address space allows it, the
-//! ticker behind the wall-clock limit, and the permits in front of the pool. No plugin is known here.
+//! ticker behind the limits of CPU and time, and the permits in front of the pool. No plugin is known here.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::limits::{CORE_INSTANCES, CallLimits, MEMORIES, TABLE_ELEMENTS, TABLES};
-
-/// Length of an epoch: the granularity of the wall-clock limit. Time is counted in wake-ups of the ticker, so a process that was stopped or
-/// throttled as a whole does not find all its calls late when it goes on.
-const EPOCH: Duration = Duration::from_millis(20);
+use crate::meter::{EPOCH, Epochs};
 
 /// Stack of a guest. Calls run on threads of at least 2 MiB; the rest is for the host's side of the call.
 const WASM_STACK: usize = 512 << 10;
 
-/// Memory of a slot that is zeroed in place instead of given back to the kernel between two calls.
-const KEEP_RESIDENT: usize = 128 << 10;
+/// Memory of a slot that is zeroed in place instead of given back to the kernel between two calls: all that a render of some 20 objects writes. Without it
+/// the page faults are a quarter of such a call and half of a small one. A guest of Rust begins with 1 MiB of stack, hence as much again.
+const KEEP_RESIDENT: usize = 2 << 20;
 
 /// The engine cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +60,7 @@ fn processors() -> u32 {
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) allocation: Allocation,
+    pub(crate) epochs: Epochs,
     permits: Permits,
     calls: u32,
 }
@@ -79,8 +78,9 @@ impl Runtime {
                 }
             },
         };
-        start_ticker(engine.weak())?;
-        Ok(Arc::new(Self { engine, allocation, permits: Permits::new(calls), calls }))
+        let epochs = Epochs::default();
+        start_ticker(engine.weak(), epochs.clone())?;
+        Ok(Arc::new(Self { engine, allocation, epochs, permits: Permits::new(calls), calls }))
     }
 
     /// The turns of one plugin: as many as there are processors, since calls do nothing but compute, and never all permits, so that a plugin
@@ -94,12 +94,6 @@ impl Runtime {
         let deadline = Instant::now() + timeout;
         let turn = turns.acquire(deadline)?;
         Some([turn, self.permits.acquire(deadline)?])
-    }
-
-    /// `timeout` in epochs, rounded up, and one for the epoch that is under way.
-    pub(crate) fn epochs(timeout: Duration) -> u64 {
-        let epochs = timeout.as_nanos().div_ceil(EPOCH.as_nanos());
-        u64::try_from(epochs).unwrap_or(u64::MAX / 2).saturating_add(1)
     }
 }
 
@@ -121,7 +115,6 @@ fn config(allocation: Allocation, calls: u32) -> Config {
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_shared_everything_threads(false)
-        .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK)
         // Nobody unwinds through guests or reads their backtraces, and compiled code is most of what a plugin costs in memory.
@@ -145,30 +138,35 @@ fn config(allocation: Allocation, calls: u32) -> Config {
                 // Slots that no call needs at the moment are reused rather than kept warm for each plugin.
                 .max_unused_warm_slots(calls.min(8))
                 .linear_memory_keep_resident(KEEP_RESIDENT)
+                // Where the kernel can tell (Linux 6.7), only what a call has written is zeroed and kept; else the lowest part, whatever is in it.
+                .pagemap_scan(Enabled::Auto)
                 .table_keep_resident(16 << 10);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         Allocation::OnDemand => {
-            // Whoever cannot reserve the pool cannot reserve 4 GiB a memory either.
+            // Whoever cannot reserve the pool cannot reserve 4 GiB a memory either. What most plugins may have is: growing by copying costs CPU.
             config
                 .allocation_strategy(InstanceAllocationStrategy::OnDemand)
                 .memory_reservation(0)
                 .memory_guard_size(0)
-                .memory_reservation_for_growth(1 << 20);
+                .memory_reservation_for_growth(64 << 20);
         }
     }
     config
 }
 
 /// Advances the epoch until the engine is gone. The handle is weak, so that the thread does not keep the engine alive.
-fn start_ticker(engine: EngineWeak) -> Result<(), EngineError> {
+fn start_ticker(engine: EngineWeak, epochs: Epochs) -> Result<(), EngineError> {
     std::thread::Builder::new()
         .name("sandbox-epoch".to_owned())
         .spawn(move || {
             loop {
                 std::thread::sleep(EPOCH);
                 match engine.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
+                    Some(engine) => {
+                        epochs.advance();
+                        engine.increment_epoch();
+                    }
                     None => break,
                 }
             }

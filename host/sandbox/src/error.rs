@@ -24,7 +24,7 @@ pub enum CallError {
     },
     /// It used more CPU than its limit.
     #[error("the plugin used more than its CPU limit of {limit_ms} ms; a plugin that needs more is given it by spec.limits.cpu")]
-    OutOfFuel {
+    OutOfCpu {
         /// The limit in milliseconds.
         limit_ms: u128,
     },
@@ -114,7 +114,7 @@ impl CallError {
         match self {
             Self::Busy { .. } => Failure::BUSY,
             Self::Trapped { .. } => "PluginTrapped",
-            Self::OutOfFuel { .. } => "CpuLimitExceeded",
+            Self::OutOfCpu { .. } => "CpuLimitExceeded",
             Self::TimedOut { .. } => Failure::TIMED_OUT,
             Self::OutOfMemory { .. } => "MemoryLimitExceeded",
             Self::StackOverflow => "StackOverflow",

@@ -21,6 +21,7 @@ pub mod golden;
 mod inspect;
 mod limits;
 mod load;
+mod meter;
 mod module;
 mod modules;
 mod v0_1;

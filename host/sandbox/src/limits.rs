@@ -5,10 +5,6 @@ use std::time::Duration;
 use banhbaoring_api::plugin::Limits;
 use wasmtime::ResourceLimiter;
 
-/// Units of fuel (roughly: WebAssembly instructions) that stand for a millisecond of CPU. A fixed rate and not a measured one, so that a
-/// call that is within its limit on one machine is within it on every machine, throttled or not.
-const FUEL_PER_MILLISECOND: u64 = 1_000_000;
-
 /// What a call that enters an instance may use at most, whatever the Plugin asks for.
 const MAX_CPU: Duration = Duration::from_secs(60);
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);
@@ -27,7 +23,7 @@ pub struct LimitsError {
 pub struct CallLimits {
     /// Bytes of linear memory, all memories of the instance together.
     pub memory: usize,
-    /// CPU, counted as fuel: deterministic, and blind to a throttled node.
+    /// CPU time of the thread that makes the call: neither a throttled node nor a busy neighbour counts. Looked at every 20 ms.
     pub cpu: Duration,
     /// Wall clock: the backstop.
     pub timeout: Duration,
@@ -64,11 +60,6 @@ impl CallLimits {
             timeout: duration("timeout", &spec.timeout, MAX_TIMEOUT)?,
             response: ResponseLimits::default(),
         })
-    }
-
-    /// The CPU limit in units of fuel.
-    pub(crate) fn fuel(&self) -> u64 {
-        u64::try_from(self.cpu.as_millis()).unwrap_or(u64::MAX).saturating_mul(FUEL_PER_MILLISECOND)
     }
 }
 

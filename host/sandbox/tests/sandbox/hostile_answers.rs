@@ -17,7 +17,7 @@ fn refused(behaviour: &str) -> CallError {
 
 #[test]
 fn an_endless_loop_ends_at_the_cpu_limit() {
-    assert_eq!(refused("loop"), CallError::OutOfFuel { limit_ms: 200 });
+    assert_eq!(refused("loop"), CallError::OutOfCpu { limit_ms: 200 });
 }
 
 #[test]

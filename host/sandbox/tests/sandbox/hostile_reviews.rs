@@ -49,7 +49,7 @@ fn a_puppet_that_judges_says_so_and_others_do_not() {
 fn a_review_that_does_not_end_or_says_too_much_is_cut_off() {
     let module = judging();
     let refused = |review: &str| module.review(&asking(review)).unwrap_err();
-    assert_eq!(refused("loop"), CallError::OutOfFuel { limit_ms: 200 });
+    assert_eq!(refused("loop"), CallError::OutOfCpu { limit_ms: 200 });
     assert!(matches!(refused("trap"), CallError::Trapped { trap } if trap.contains("unreachable")));
     assert_eq!(refused("big"), CallError::ResponseTooLarge { limit: 4 << 20 });
 }

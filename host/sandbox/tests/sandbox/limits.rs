@@ -1,12 +1,13 @@
 //! Limits that a Plugin sets, and those of the sandbox as a whole.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use banhbaoring_hostile::Puppet;
 use banhbaoring_sandbox::{Allocation, CallError, CallLimits, EngineSettings, Sandbox, TrustedComponent};
-use serde_json::json;
 
-use crate::{POOLING, behaving, load, request, sandboxes};
+use crate::{POOLING, behaving, load, sandboxes};
 
 #[test]
 fn the_wall_clock_ends_what_the_cpu_limit_lets_through() {
@@ -20,15 +21,24 @@ fn the_wall_clock_ends_what_the_cpu_limit_lets_through() {
 }
 
 #[test]
-fn the_cpu_limit_is_the_same_on_every_run() {
-    // Just enough for this request on this component; a limit by time would let it through on one day and not on the other.
-    let spec = request(json!({"objects": (0..20).map(|n| crate::config_map(&format!("c{n}"))).collect::<Vec<_>>()}));
-    let limits = |ms| CallLimits { cpu: Duration::from_millis(ms), ..CallLimits::default() };
-    let enough = (1..100).find(|ms| load(&POOLING, Puppet::default().component(), limits(*ms)).reconcile(&spec).is_ok());
-    let module = load(&POOLING, Puppet::default().component(), limits(enough.unwrap()));
-    for _ in 0..50 {
-        module.reconcile(&spec).unwrap().unwrap();
+fn time_that_others_take_does_not_count_as_a_plugins_cpu() {
+    let limits = CallLimits { cpu: Duration::from_millis(300), timeout: Duration::from_secs(60), ..CallLimits::default() };
+    let busy = Arc::new(AtomicBool::new(true));
+    let neighbours: Vec<_> =
+        (0..8).map(|_| Arc::clone(&busy)).map(|busy| std::thread::spawn(move || while busy.load(Ordering::Relaxed) {})).collect();
+    for sandbox in sandboxes() {
+        let module = load(sandbox, Puppet::default().component(), limits);
+        let before = cpu_of_this_thread();
+        assert_eq!(module.reconcile(&behaving("loop")).unwrap_err(), CallError::OutOfCpu { limit_ms: 300 });
+        let used = cpu_of_this_thread().checked_sub(before).unwrap();
+        assert!(used >= limits.cpu, "the call was ended after {used:?} of CPU");
     }
+    busy.store(false, Ordering::Relaxed);
+    neighbours.into_iter().for_each(|neighbour| neighbour.join().unwrap());
+}
+
+fn cpu_of_this_thread() -> Duration {
+    rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
 #[test]
