@@ -38,7 +38,7 @@ pub(crate) fn measure(count: usize) -> Result<Section> {
     );
     let tails = format!("p99: openbao {}, hello {}", spoken(openbao.sandboxed.p99()), spoken(hello.sandboxed.p99()));
     section.note(format!("medians of the CPU time of {count} calls in turns with the native ones; {tails}"));
-    section.note("a call is all of it: the request as text into the instance, the instance, the answer parsed and checked; guests are built for size");
+    section.note("a call is all of it: the request as text into the instance, the instance, the answer parsed and checked");
     Ok(section)
 }
 
