@@ -175,11 +175,9 @@ impl Server {
         rustix::process::kill_process(Pid::from_child(&child), signal).map_err(|error| Error::machine(what())(error.into()))
     }
 
-    /// Kills it with SIGKILL and waits for its end. Nothing happens when it has ended.
+    /// Kills it and what it started with SIGKILL and waits for its end. Nothing happens when it has ended.
     pub fn kill(&self) {
-        let mut child = self.lock();
-        let _ = child.kill();
-        let _ = child.wait();
+        end(&mut self.lock());
     }
 
     /// Asks it to end (SIGTERM) and waits for it; kills it when it does not end by the deadline. True when it ended by itself.
@@ -196,8 +194,7 @@ impl Server {
     /// [`Error::Machine`] when it cannot be started.
     pub fn start_again(&self) -> Result<()> {
         let mut child = self.lock();
-        let _ = child.kill();
-        let _ = child.wait();
+        end(&mut child);
         *child = self.launch.spawn(&self.log)?;
         Ok(())
     }
@@ -268,6 +265,15 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// With all that it started, as the end of a container ends all of its processes: the plugins of a server would outlive it.
+fn end(child: &mut Child) {
+    // Before it was waited for, no other group can have its id.
+    if matches!(child.try_wait(), Ok(None)) {
+        let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
+    }
+    let _ = child.wait();
 }
 
 fn told(status: ExitStatus) -> String {

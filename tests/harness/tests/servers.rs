@@ -95,6 +95,17 @@ fn a_server_outlives_the_thread_that_asked_for_it_and_not_its_value() {
 }
 
 #[tokio::test]
+async fn a_killed_server_takes_along_what_it_started() {
+    let scratch = Scratch::new("family").expect("a folder");
+    let family = Launch::program("family", PathBuf::from("/bin/sh"), scratch.path());
+    let server = family.args(["-c", "sleep 3600 & echo child $!.; wait"]).start().expect("started");
+    server.until_logged(SOON, ".").await.expect("a child");
+    let child = server.log().trim().trim_start_matches("child ").trim_end_matches('.').parse().expect("a process id");
+    server.kill();
+    until_gone(child, SOON).await.expect("gone");
+}
+
+#[tokio::test]
 async fn a_killed_process_takes_its_servers_and_its_folders_along() {
     let mut holder =
         Command::new(env!("CARGO_BIN_EXE_control-plane")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");

@@ -52,7 +52,9 @@ async fn plan_agrees_with_what_the_operator_applied() {
 
     // After: nothing.
     crew.settled("a", spec()).await;
+    let terms = crew.unchanged_terms().await;
     let before = crew.until_all_is_told("a").await;
+    let told_before = crew.told("a").await;
     for arguments in [["--owner", "openbaocluster/a"], ["-f", file.as_str()]] {
         let planned = crew.plan(&arguments).await.unwrap();
         assert_eq!(planned.code, 0, "{planned:?}");
@@ -73,7 +75,10 @@ async fn plan_agrees_with_what_the_operator_applied() {
             .collect()
     };
     let planned: BTreeSet<String> = named("steps").into_iter().chain(named("prune")).collect();
-    assert_eq!(changed(&before, &crew.still("a").await), [] as [&str; 0], "a plan writes nothing");
+    let now = crew.still("a").await;
+    let told_now = crew.told("a").await;
+    assert_eq!(changed(&before, &now), [] as [&str; 0], "a plan writes nothing; told before: {told_before:#?}, and now: {told_now:#?}");
+    drop(terms);
     crew.apply(&[cluster("a", &changed_spec)]).await.unwrap();
     let mut parts = parts_of("a");
     parts.remove("NetworkPolicy/a-network-policy");
