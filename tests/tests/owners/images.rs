@@ -115,9 +115,11 @@ async fn the_wrong_key_keeps_a_cluster_from_being_made_with_block_and_is_warned_
         .await
         .unwrap();
     crew.until_verdict("blocked", "False", "ImageUntrusted").await;
+    crew.until_warned("blocked", "ImageUntrusted", "policy: Block").await;
     crew.until_children("warned", &parts_of("warned")).await.unwrap();
     assert_eq!(crew.image("warned").await, format!("{}:2.4.0", images.name));
     let told = crew.until_verdict("warned", "False", "ImageUntrusted").await;
+    crew.until_warned("warned", "ImageUntrusted", "policy: Warn").await;
     assert!(told["message"].as_str().unwrap().contains("policy: Warn"), "{told}");
     let children = crew.children("blocked").await.unwrap();
     // The key is what the unseal provider asks for, and nothing is sealed with it yet.
