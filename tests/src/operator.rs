@@ -19,6 +19,8 @@ const LOG: &str = "info,kube=warn";
 pub const LOG_RECONCILES: &str = "info,kube=warn,banhbaoring_operator::owners::reconcile=debug";
 /// What it logs of a reconcile that had nothing to tell.
 const IDLE: [&str; 2] = ["nothing to tell", "nothing changed"];
+/// What it logs of a reconcile that told nothing because its answers are on their way.
+const KEPT_BACK: [&str; 1] = ["answers are on their way; what was told before stands"];
 
 /// How an operator is started.
 #[derive(Debug, Clone)]
@@ -148,11 +150,21 @@ impl Operator {
     /// [`LOG_RECONCILES`].
     #[must_use]
     pub fn idle_reconciles(&self) -> BTreeMap<(String, String), usize> {
+        self.reconciles_that_said(&IDLE)
+    }
+
+    /// The same of reconciles whose answers were late, so that what was told before stands.
+    #[must_use]
+    pub fn kept_back_reconciles(&self) -> BTreeMap<(String, String), usize> {
+        self.reconciles_that_said(&KEPT_BACK)
+    }
+
+    fn reconciles_that_said(&self, messages: &[&str]) -> BTreeMap<(String, String), usize> {
         let mut counts = BTreeMap::new();
-        for line in self.log().lines().filter(|line| IDLE.iter().any(|idle| line.contains(idle))) {
+        for line in self.log().lines().filter(|line| messages.iter().any(|message| line.contains(message))) {
             let entry: Value = serde_json::from_str(line).unwrap_or_default();
             let text = |field: &str| entry["span"][field].as_str().unwrap_or_default().to_owned();
-            if IDLE.iter().any(|idle| entry["message"] == *idle) {
+            if messages.iter().any(|message| entry["message"] == *message) {
                 *counts.entry((text("cluster_namespace"), text("cluster_name"))).or_insert(0) += 1;
             }
         }

@@ -5,22 +5,27 @@ use banhbaoring_testing::registry::Registry;
 use banhbaoring_testing::wait;
 use banhbaoring_tests::Repository;
 use banhbaoring_tests::team::{PATIENCE, cluster, parts_of};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Crew, crew};
+use crate::support::{Crew, changed, crew};
 
-/// Images of a team, in a registry whose name its plugin may ask.
+/// Images of a team, in a registry of their own that the plugin may ask.
 struct Images {
+    registry: Registry,
     repository: Repository,
     name: String,
     key: SigningKey,
 }
 
 impl Images {
-    fn new(registry: &Registry, team: &str) -> Self {
-        let path = format!("images/{team}");
+    async fn of(crew: &Crew) -> Self {
+        let registry = Registry::start().await.unwrap();
+        crew.may_ask(&registry).await;
+        let path = "images/openbao";
+        let repository = Repository::new(registry.host(), path).unwrap();
         let name = format!("{}/{path}", registry.host());
-        Self { repository: Repository::new(registry.host(), path).unwrap(), name, key: SigningKey::generate() }
+        Self { registry, repository, name, key: SigningKey::generate() }
     }
 
     /// Any bytes will do: no pod starts here.
@@ -72,7 +77,7 @@ impl Crew {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_run_what_was_verified_wherever_the_tag_points_and_nothing_that_is_not_signed() {
     let crew = crew("verified").await;
-    let images = Images::new(&crew.platform.world.publisher.registry, "verified");
+    let images = Images::of(&crew).await;
     let good = images.push("2.4.0").await;
     images.repository.sign(&good, &images.key).await.unwrap();
     let next = images.push("2.4.1").await;
@@ -107,7 +112,7 @@ async fn nodes_run_what_was_verified_wherever_the_tag_points_and_nothing_that_is
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wrong_key_keeps_a_cluster_from_being_made_with_block_and_is_warned_of_with_warn() {
     let crew = crew("wrong-key").await;
-    let images = Images::new(&crew.platform.world.publisher.registry, "wrong-key");
+    let images = Images::of(&crew).await;
     let digest = images.push("2.4.0").await;
     images.repository.sign(&digest, &images.key).await.unwrap();
     let other = SigningKey::generate();
@@ -130,15 +135,13 @@ async fn the_wrong_key_keeps_a_cluster_from_being_made_with_block_and_is_warned_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_is_down_neither_stops_what_runs_nor_lets_anything_new_pass() {
     let crew = crew("registry-down").await;
-    let registry = Registry::start().await.unwrap();
-    let images = Images::new(&registry, "registry-down");
-    crew.may_ask(&registry).await;
+    let images = Images::of(&crew).await;
     let digest = images.push("2.4.0").await;
     images.repository.sign(&digest, &images.key).await.unwrap();
     crew.apply(&[cluster("a", &images.spec("2.4.0", "Block", &images.key))]).await.unwrap();
     crew.until_children("a", &parts_of("a")).await.unwrap();
     crew.until_verdict("a", "True", "Verified").await;
-    registry.server().kill();
+    images.registry.server().kill();
     crew.patch("openbaocluster/a", &json!({"spec": {"networkPolicy": {"enabled": false}}})).await.unwrap();
     let mut parts = parts_of("a");
     parts.remove("NetworkPolicy/a-network-policy");
@@ -154,9 +157,7 @@ async fn a_registry_that_is_down_neither_stops_what_runs_nor_lets_anything_new_p
 #[tokio::test(flavor = "multi_thread")]
 async fn with_warn_everything_runs_and_its_user_is_told_of_what_is_not_signed_has_moved_or_cannot_be_asked_about() {
     let crew = crew("warned").await;
-    let registry = Registry::start().await.unwrap();
-    let images = Images::new(&registry, "warned");
-    crew.may_ask(&registry).await;
+    let images = Images::of(&crew).await;
     let named = |tag: &str| format!("{}:{tag}", images.name);
     let run = async |tag: &str| crew.patch("openbaocluster/a", &json!({"spec": {"image": named(tag)}})).await.unwrap();
     let good = images.push("2.4.0").await;
@@ -182,10 +183,36 @@ async fn with_warn_everything_runs_and_its_user_is_told_of_what_is_not_signed_ha
     crew.until_image("a", &named("2.4.1")).await;
     crew.until_verdict("a", "False", "ImageUntrusted").await;
 
-    registry.server().kill();
+    images.registry.server().kill();
     run("2.4.2").await;
     crew.until_image("a", &named("2.4.2")).await;
     let told = crew.until_verdict("a", "False", "RegistryUnavailable").await;
     assert!(told["message"].as_str().unwrap().contains("policy: Warn"), "{told}");
     crew.until_warned("a", "RegistryUnavailable", "policy: Warn").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_stands_while_a_changed_plugin_asks_anew_what_it_rested_on() {
+    let crew = crew("asked-anew").await;
+    let images = Images::of(&crew).await;
+    images.push("2.4.0").await;
+    crew.apply(&[cluster("a", &images.spec("2.4.0", "Warn", &images.key))]).await.unwrap();
+    crew.until_children("a", &parts_of("a")).await.unwrap();
+    crew.until_verdict("a", "False", "ImageUntrusted").await;
+    crew.until_all_is_told("a").await;
+    // Answers to another change that a test beside this one made may be on their way.
+    crew.resync(&["a"], 1).await;
+    let before = crew.still("a").await;
+
+    images.registry.server().signal(Signal::STOP).unwrap();
+    let kept_back = crew.kept_back("a");
+    crew.may_ask(&images.registry).await;
+    let looked = wait::until(PATIENCE, "a look whose answers are late", async || {
+        let now = crew.kept_back("a");
+        if now > kept_back { Ok(()) } else { Err(format!("{}", crew.told("a").await)) }
+    });
+    looked.await.unwrap();
+    images.registry.server().signal(Signal::CONT).unwrap();
+    crew.resync(&["a"], 2).await;
+    assert_eq!(changed(&before, &crew.still("a").await), [] as [&str; 0], "{}", crew.told("a").await);
 }

@@ -14,7 +14,7 @@ use banhbaoring_tests::team::{PATIENCE, cluster, parts_of};
 use banhbaoring_tests::{Operator, Team, World};
 use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard};
+use tokio::sync::{Mutex, OnceCell};
 
 /// The platform and its one operator.
 pub struct Platform {
@@ -40,9 +40,6 @@ pub async fn platform() -> &'static Platform {
         })
         .await
 }
-
-/// Held by who changes what all clusters are rendered by, and by who must not see that.
-static TERMS: RwLock<()> = RwLock::const_new(());
 
 /// A team of one test.
 pub struct Crew {
@@ -146,20 +143,19 @@ impl Crew {
         counts.get(&(self.namespace.clone(), name.to_owned())).copied().unwrap_or(0)
     }
 
+    /// How often it was looked at and what was told before was left as it is, because answers were late.
+    pub fn kept_back(&self, name: &str) -> usize {
+        let counts = self.platform.operator.kept_back_reconciles();
+        counts.get(&(self.namespace.clone(), name.to_owned())).copied().unwrap_or(0)
+    }
+
     /// What its status says.
     pub async fn told(&self, name: &str) -> Value {
         self.cluster(name).await.map(|cluster| cluster["status"].clone()).unwrap_or_default()
     }
 
-    /// Nobody changes the plugin while this is held. Where its grants change, its nodes are asked anew, and until they answered the status does not tell of
-    /// them.
-    pub async fn unchanged_terms(&self) -> RwLockReadGuard<'static, ()> {
-        TERMS.read().await
-    }
-
     /// Lets the plugin ask a registry about images.
     pub async fn may_ask(&self, registry: &Registry) {
-        let _changing = TERMS.write().await;
         may_ask(&self.platform.world.cluster.kubectl().expect("kubectl"), registry).await;
     }
 

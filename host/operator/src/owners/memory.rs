@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use banhbaoring_cluster::StoredInventory;
 use banhbaoring_cluster::version::is_newer;
@@ -18,6 +18,8 @@ use super::steady::Steady;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait after failures.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// How long what was told before stands while what it rested on is asked anew.
+const KEPT_BACK: Duration = Duration::from_secs(10);
 
 /// What is remembered of one owner.
 #[derive(Debug, Default, Clone)]
@@ -32,6 +34,10 @@ pub(super) struct Memory {
     pub(super) steady: Option<(Steady, u64, u64)>,
     /// It was looked at before, by this process.
     pub(super) is_known: bool,
+    /// The revision of plugins with which its status was told last. Answers do not outlive it, nor this process.
+    told_with: Option<u64>,
+    /// Since when it is not told, because its answers are on their way.
+    kept_back_since: Option<Instant>,
     /// Failures in a row.
     pub(super) failures: u32,
     /// Components that had metrics, so that their series go with the owner.
@@ -53,6 +59,21 @@ impl Memory {
     /// The owner as it came back from the last write of its status.
     pub(super) fn remember_status(&mut self, written: Option<DynamicObject>) {
         self.status = written.and_then(|owner| Some((owner.resource_version()?, owner.data.get("status")?.clone())));
+    }
+
+    /// A status is about to be told that tells less than the one before, because its answers have yet to come: how long it can wait for them. Absent where it
+    /// rests on plugins that told it before; a question that is new to them is news.
+    pub(super) fn keep_back(&mut self, plugins: u64, now: Instant) -> Option<Duration> {
+        if self.told_with == Some(plugins) {
+            return None;
+        }
+        let since = *self.kept_back_since.get_or_insert(now);
+        Some(KEPT_BACK.saturating_sub(now.duration_since(since))).filter(|left| !left.is_zero())
+    }
+
+    /// It was told what these plugins make of it.
+    pub(super) fn remember_told(&mut self, plugins: u64) {
+        (self.told_with, self.kept_back_since) = (Some(plugins), None);
     }
 
     /// How long to wait after one more failure, spread so that owners that failed together do not come back together.
@@ -128,6 +149,21 @@ mod tests {
         assert!(memories.is_complete("example.com/Stack") && !memories.is_complete("example.com/Other"));
         let version = |uid: &str| memories.take(uid).inventory.and_then(|inventory| inventory.resource_version);
         assert_eq!((version("a").as_deref(), version("b").as_deref(), version("c")), (Some("9"), Some("6"), None));
+    }
+
+    #[test]
+    fn a_status_waits_for_its_answers_once_for_each_change_of_plugins_and_not_for_ever() {
+        let (mut memory, began) = (Memory::default(), Instant::now());
+        let after = |seconds| began + Duration::from_secs(seconds);
+        // This process began, and nothing was told yet.
+        assert_eq!(memory.keep_back(1, began), Some(KEPT_BACK));
+        assert_eq!(memory.keep_back(1, after(4)), Some(KEPT_BACK - Duration::from_secs(4)));
+        assert_eq!(memory.keep_back(1, began + KEPT_BACK), None, "whatever does not come, it is told by then");
+        memory.remember_told(1);
+        assert_eq!(memory.keep_back(1, after(20)), None, "the same plugins ask something new");
+        assert_eq!(memory.keep_back(2, after(30)), Some(KEPT_BACK), "they changed, and their answers are asked anew");
+        memory.remember_told(2);
+        assert_eq!(memory.keep_back(2, after(31)), None);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! One reconcile of one owner: the eight steps of `design/architecture.md`, by name.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use banhbaoring_api::inventory::OwnerReference;
 use banhbaoring_cluster::{Applied, InventoryError, StoredInventory};
 use banhbaoring_pipeline::admit::PermittedNeed;
-use banhbaoring_pipeline::contract::{Failure, Json};
+use banhbaoring_pipeline::contract::{AnswerOutcome, Failure, Json};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::render::{Desired, MAX_ROUNDS, Outcome as RenderOutcome};
 use banhbaoring_pipeline::report::{Facts, Mishap, is_paused, paused_status};
@@ -88,6 +88,20 @@ impl Decided {
         self.desired.components.iter().any(|rendered| matches!(rendered.outcome, RenderOutcome::Waiting(_)))
     }
 
+    /// Whether this tells less than it would with the answers that are on their way, and nothing that has to be told before them: what the user has just
+    /// changed, what is being done, what went wrong.
+    fn is_told_better_later(&self, mishaps: &[Mishap]) -> bool {
+        let Observation { owner, answers, .. } = &self.observation;
+        let is_told = owner.object.pointer("/status/observedGeneration").and_then(Json::as_i64) == Some(owner.generation);
+        let is_acting = self.permitted.components.iter().any(|component| !component.actions.is_empty());
+        let is_late = |component: &str, need: &PermittedNeed| {
+            let answer = answers.get(&(component.to_owned(), need.need.id.clone()));
+            answer.is_none_or(|answer| *answer == AnswerOutcome::Pending)
+        };
+        let are_late = self.permitted.components.iter().any(|one| one.needs.iter().any(|need| is_late(&one.component, need)));
+        is_told && are_late && !is_acting && !owner.deleting && mishaps.is_empty()
+    }
+
     fn failure_of_the_machine(&self) -> Option<&Failure> {
         self.desired.components.iter().find_map(|rendered| match &rendered.outcome {
             RenderOutcome::Failed(failure) if failure.is_of_the_machine() => Some(failure),
@@ -160,8 +174,14 @@ impl Owners {
         // The report is of what is there now.
         decided.observation.children.extend(applied.children);
         decided.observation.inventory.clone_from(&applied.inventory.spec);
-        let (mut outcome, report) = self.report(kind, &decided, &mishaps, applied.inventory, memory).await?; // 8 report
-        self.answers.publish(&kind.name, &decided.observation.owner.reference.uid, published(&decided, &report));
+        let waits = decided.is_told_better_later(&mishaps).then(|| memory.keep_back(revisions.0, Instant::now())).flatten();
+        let reported = self.report(kind, &decided, &mishaps, applied.inventory, memory, waits.is_some()).await?; // 8 report
+        let (mut outcome, report) = reported;
+        if waits.is_none() {
+            memory.remember_told(revisions.0);
+            self.answers.publish(&kind.name, &decided.observation.owner.reference.uid, published(&decided, &report));
+        }
+        outcome.sooner(waits);
         memory.steady = Steady::of(fingerprint, &decided, &mishaps, &report).map(|steady| (steady, revisions.0, revisions.1));
         outcome.sooner(self.answers.settle(&decided.observation.owner.reference.uid));
         outcome.sooner(next_attempt);
@@ -256,20 +276,25 @@ impl Owners {
         mishaps: &[Mishap],
         mut inventory: StoredInventory,
         memory: &mut Memory,
+        is_kept_back: bool,
     ) -> Result<(Outcome, Report), ReconcileError> {
         let Decided { observation, graph, desired, permitted, plan, .. } = decided;
         let report = report(Facts { observation, graph, desired, permitted, plan, mishaps });
         Span::current().record("phase", report.phase.as_str());
-        self.measure(kind, &observation.owner.reference, &report, graph, memory);
         // What was made is written down before anything else may fail; what was told only where something was.
         self.cluster.inventories.write(&mut inventory).await?;
-        self.tell(&observation.owner.reference, &report, &mut inventory).await;
-        self.cluster.inventories.write(&mut inventory).await?;
+        if !is_kept_back {
+            self.measure(kind, &observation.owner.reference, &report, graph, memory);
+            self.tell(&observation.owner.reference, &report, &mut inventory).await;
+            self.cluster.inventories.write(&mut inventory).await?;
+        }
         self.acts.stored(&observation.owner.reference.uid);
         self.runs.stored(&observation.owner.reference.uid);
         memory.inventory = Some(inventory);
         memory.wanted_material.clone_from(&plan.wanted_material);
-        if report.status_changed {
+        if is_kept_back {
+            debug!("answers are on their way; what was told before stands");
+        } else if report.status_changed {
             let written = self.write_status(kind, &observation.owner, &report.status).await?;
             memory.remember_status(written);
             log(&report);
