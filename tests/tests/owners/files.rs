@@ -87,6 +87,37 @@ async fn plan_agrees_with_what_the_operator_applied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn plan_reads_the_secrets_of_which_parts_carry_the_hash() {
+    let crew = crew("planned-hash").await;
+    let unseal = json!({
+        "type": "transit", "address": "https://keys.example.com:8200", "mountPath": "transit", "keyName": "autounseal",
+        "token": {"secretName": "transit-token", "key": "token"},
+    });
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "transit-token"}, "stringData": {"token": "a token"}});
+    let scratch = Scratch::new("planned-hash").unwrap();
+    let owner = cluster("a", &json!({"unseal": unseal}));
+    let file = scratch.write("a.yaml", owner.to_string()).unwrap().display().to_string();
+    crew.apply(&[owner]).await.unwrap();
+    let mut parts = parts_of("a");
+    parts.remove("Secret/a-unseal-key");
+    parts.remove("StatefulSet/a");
+    crew.until_children("a", &parts).await.unwrap();
+    let planned = crew.plan(&["-f", &file]).await.unwrap();
+    assert!(planned.stdout.contains("`transit-token/token` are not there yet"), "{planned:?}");
+
+    crew.apply(&[secret]).await.unwrap();
+    parts.insert("StatefulSet/a".into());
+    crew.until_children("a", &parts).await.unwrap();
+    crew.until_still("a").await;
+    for arguments in [["--owner", "openbaocluster/a"], ["-f", file.as_str()]] {
+        let planned = crew.plan(&arguments).await.unwrap();
+        assert_eq!(planned.code, 0, "{planned:?}");
+        // The ConfigMap of the authority is published along with its Secret.
+        assert_eq!(planned.stdout, format!("plan: 0 to create, 0 to change, 0 to delete, {} unchanged\n", parts.len() - 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn plan_shows_what_somebody_changed_by_hand() {
     let crew = crew("planned-drift").await;
     crew.settled("a", json!({})).await;

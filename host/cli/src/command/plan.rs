@@ -72,9 +72,9 @@ async fn decide(cluster: &Cluster, loaded: &Loaded, owner: Owner) -> Result<(Pla
     let platform =
         cluster.platform("cluster.local", &HostIdentity::default()).await.map_err(|error| unreachable("asking what is served", &error))?;
     let kinds = cluster.discovery.kinds();
-    let wanted = views(&banhbaoring_pipeline::compose(&owner, &loaded.plugins));
-    let observed = cluster.observe_children(&inventory.spec, &wanted).await;
-    let observation = Observation {
+    let graph = banhbaoring_pipeline::compose(&owner, &loaded.plugins);
+    let observed = cluster.observe_children(&inventory.spec, &views(&graph)).await;
+    let mut observation = Observation {
         owner,
         inventory: inventory.spec,
         children: observed.children,
@@ -87,7 +87,17 @@ async fn decide(cluster: &Cluster, loaded: &Loaded, owner: Owner) -> Result<(Pla
     let rendering = render::rendering(loaded, &observation);
     let mut problems = render::problems(&rendering);
     problems.extend(observation.unobserved.values().cloned());
-    let plan = compare::plan(&rendering.permitted, &observation);
+    let mut plan = compare::plan(&rendering.permitted, &observation);
+    let asker = graph.nodes.first().map(|node| &node.plugin.account);
+    if let (Some(account), Some(namespace), false) = (asker, &observation.owner.reference.namespace, plan.wanted_material.is_empty()) {
+        match cluster.observe_material(account, namespace, &plan.wanted_material).await {
+            Ok(material) => {
+                observation.material = material;
+                plan = compare::plan(&rendering.permitted, &observation);
+            }
+            Err(error) => problems.push(format!("what carries the hash of a Secret is not compared, because that was not read: {error}")),
+        }
+    }
     problems.extend(plan.problems.iter().map(|problem| format!("{}: {}: {}", problem.component, problem.reason, problem.message)));
     Ok((plan, problems))
 }
