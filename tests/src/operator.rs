@@ -20,7 +20,7 @@ pub const LOG_RECONCILES: &str = "info,kube=warn,banhbaoring_operator::owners::r
 /// What it logs of a reconcile that had nothing to tell.
 const IDLE: [&str; 2] = ["nothing to tell", "nothing changed"];
 /// What it logs of a reconcile that told nothing because its answers are on their way.
-const KEPT_BACK: [&str; 1] = ["answers are on their way; what was told before stands"];
+const KEPT_BACK: &str = "answers are on their way; what was told before stands";
 
 /// How an operator is started.
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ impl Operator {
     /// The same of reconciles whose answers were late, so that what was told before stands.
     #[must_use]
     pub fn kept_back_reconciles(&self) -> BTreeMap<(String, String), usize> {
-        self.reconciles_that_said(&KEPT_BACK)
+        self.reconciles_that_said(&[KEPT_BACK])
     }
 
     fn reconciles_that_said(&self, messages: &[&str]) -> BTreeMap<(String, String), usize> {

@@ -12,8 +12,8 @@ use banhbaoring_tests::operator::LOG_RECONCILES;
 use banhbaoring_tests::survey::{version_of, versions};
 use banhbaoring_tests::team::{PATIENCE, cluster, parts_of};
 use banhbaoring_tests::{Operator, Team, World};
+use rustix::process::Signal;
 use serde_json::{Value, json};
-use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
 /// The platform and its one operator.
@@ -125,27 +125,25 @@ impl Crew {
     pub async fn while_stopped<T>(&self, work: impl Future<Output = T>) -> T {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
         let guard = ONE_AT_A_TIME.lock().await;
-        let operator = self.platform.operator.server().pid().to_string();
-        let signal = async |signal: &str| {
-            let status = Command::new("kill").args([signal, &operator]).status().await.expect("kill");
-            assert!(status.success(), "kill {signal} {operator}");
-        };
-        signal("-STOP").await;
+        let operator = self.platform.operator.server();
+        operator.signal(Signal::STOP).expect("it hangs");
         let outcome = work.await;
-        signal("-CONT").await;
+        operator.signal(Signal::CONT).expect("it goes on");
         drop(guard);
         outcome
     }
 
     /// How often it was reconciled and there was nothing to tell.
     pub fn idle(&self, name: &str) -> usize {
-        let counts = self.platform.operator.idle_reconciles();
-        counts.get(&(self.namespace.clone(), name.to_owned())).copied().unwrap_or(0)
+        self.count_of(&self.platform.operator.idle_reconciles(), name)
     }
 
     /// How often it was looked at and what was told before was left as it is, because answers were late.
     pub fn kept_back(&self, name: &str) -> usize {
-        let counts = self.platform.operator.kept_back_reconciles();
+        self.count_of(&self.platform.operator.kept_back_reconciles(), name)
+    }
+
+    fn count_of(&self, counts: &BTreeMap<(String, String), usize>, name: &str) -> usize {
         counts.get(&(self.namespace.clone(), name.to_owned())).copied().unwrap_or(0)
     }
 
