@@ -4,7 +4,7 @@
 //! not live here: anything that asserts about BanhBaoRing itself, and any stand-in for a server.
 //!
 //! The module [`tools`] needs nothing but the standard library and a hash, because `xtask` compiles it; everything else is behind the feature
-//! `servers` (on by default); [`proxy`] and [`sigstore`] also behind one of their own.
+//! `servers` (on by default); [`proxy`], [`registry`] and [`sigstore`] also behind one of their own.
 //!
 //! ```no_run
 //! # async fn a_test() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,13 +45,13 @@ pub mod kubectl;
 pub mod moto;
 #[cfg(feature = "servers")]
 pub mod node;
-#[cfg(feature = "servers")]
+#[cfg(feature = "registries")]
 pub mod pki;
 #[cfg(feature = "processes")]
 pub mod ports;
 #[cfg(feature = "proxy")]
 pub mod proxy;
-#[cfg(feature = "servers")]
+#[cfg(feature = "registries")]
 pub mod registry;
 #[cfg(feature = "processes")]
 pub mod scratch;

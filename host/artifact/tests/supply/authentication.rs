@@ -14,7 +14,7 @@ fn dockerconfigjson(registry: &str, user: &str, password: &str) -> Credentials {
 
 #[tokio::test]
 async fn basic_authentication_works_and_its_absence_or_error_is_told_as_unauthorized() {
-    let registry = Registry::with_user("user", "pass:word");
+    let registry = Registry::with_user("user", "pass:word").await;
     let key = SigningKey::generate();
     let known = source_as(&registry.address, "plugin", &dockerconfigjson(&registry.address, "user", "pass:word"));
     let digest = push_component(&known, "p", "1").await;
@@ -68,7 +68,7 @@ async fn token_registry(upstream: &str, token_answer: impl Fn(&str) -> Option<Mi
 
 #[tokio::test]
 async fn tokens_are_fetched_once_per_scope_and_used_for_everything() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let key = SigningKey::generate();
     let unguarded = source(&registry.address, "plugin");
     let digest = push_component(&unguarded, "p", "1").await;
@@ -95,7 +95,7 @@ async fn tokens_are_fetched_once_per_scope_and_used_for_everything() {
 
 #[tokio::test]
 async fn a_token_server_that_fails_is_not_taken_for_wrong_credentials() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let digest = push_component(&source(&registry.address, "plugin"), "p", "1").await;
     let trusted = enforce(vec![authority("us", &SigningKey::generate())]);
     for (status, reason) in
@@ -112,7 +112,7 @@ async fn a_token_server_that_fails_is_not_taken_for_wrong_credentials() {
 
 #[tokio::test]
 async fn a_token_that_ran_out_is_renewed() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let key = SigningKey::generate();
     let unguarded = source(&registry.address, "plugin");
     let digest = push_component(&unguarded, "p", "1").await;
@@ -139,7 +139,7 @@ async fn a_token_that_ran_out_is_renewed() {
 
 #[tokio::test]
 async fn an_identity_token_is_exchanged_and_goes_nowhere_else() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let key = SigningKey::generate();
     let unguarded = source(&registry.address, "plugin");
     let digest = push_component(&unguarded, "p", "1").await;
@@ -166,7 +166,7 @@ async fn an_identity_token_is_exchanged_and_goes_nowhere_else() {
 
 #[tokio::test]
 async fn credentials_do_not_follow_a_redirect_to_another_host() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let elsewhere = misbehaving(&registry.address, |_| None).await;
     let target = elsewhere.address.clone();
     let proxy = misbehaving(&registry.address, move |asked| {

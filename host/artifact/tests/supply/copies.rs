@@ -21,7 +21,7 @@ struct Mirror {
 
 impl Mirror {
     async fn new() -> Self {
-        let registry = Registry::distribution();
+        let registry = Registry::distribution().await;
         let digest = push_component(&source(&registry.address, "theirs/plugin"), "p", "1").await;
         let source = source(&registry.address, "ours/plugin");
         assert_eq!(push_component(&source, "p", "1").await, digest);

@@ -12,7 +12,7 @@ struct Signed {
 }
 
 async fn signed() -> Signed {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let key = SigningKey::generate();
     let digest = push_component(&source, "p", "1").await;
@@ -188,18 +188,13 @@ async fn no_error_shows_a_password() {
 
 #[tokio::test]
 async fn a_registry_with_a_private_certificate_is_trusted_only_with_its_root() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let registry = Registry::with_tls(&certificate, &key);
+    let registry = Registry::with_tls().await;
     let repository: Repository = format!("oci://{}/plugin", registry.address).parse().unwrap();
     let with_roots = |extra_roots| {
         let options = RegistryOptions { transport: Transport::Https, extra_roots, ..options() };
         Source::registry(&repository, &Credentials::anonymous(), &options)
     };
-    let trusting = with_roots(vec![made.cert.pem().into_bytes()]).unwrap();
+    let trusting = with_roots(vec![registry.authority().as_bytes().to_vec()]).unwrap();
     let digest = push_component(&trusting, "p", "1").await;
     assert_eq!(trusting.resolve(&Selector::Tag(tag("1"))).await.unwrap(), digest);
 

@@ -20,7 +20,7 @@ struct Keyless {
 
 impl Keyless {
     async fn new() -> Self {
-        Self::on(Registry::distribution()).await
+        Self::on(Registry::distribution().await).await
     }
 
     async fn on(registry: Registry) -> Self {
@@ -65,7 +65,7 @@ impl Keyless {
     async fn changed(&self, signed: &Digest, label: &str, change: impl FnOnce(&mut Value)) -> (Registry, Source) {
         let mut bundle: Value = serde_json::from_slice(&Raw::new(&self.registry.address, "plugin").bundles(signed).await[0]).unwrap();
         change(&mut bundle);
-        let registry = Registry::distribution();
+        let registry = Registry::distribution().await;
         let copy = source(&registry.address, "plugin");
         assert_eq!(push_component(&copy, label, label).await, *signed);
         Raw::new(&registry.address, "plugin").attach(signed, BUNDLE, &serde_json::to_vec(&bundle).unwrap()).await;
@@ -101,7 +101,7 @@ fn like(pattern: &str) -> Subject {
 
 #[tokio::test]
 async fn a_keyless_signature_by_the_real_cosign_is_accepted_on_both_registries() {
-    for registry in Registry::both() {
+    for registry in Registry::both().await {
         let on = Keyless::on(registry).await;
         let digest = on.push_signed("p").await;
         let verified = on.cosign.run(&cosign::verify_keyless(on.sigstore.issuer(), WHO, &on.reference(&digest))).await;

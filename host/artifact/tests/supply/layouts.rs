@@ -32,7 +32,7 @@ async fn a_component_goes_through_a_layout_as_it_goes_through_a_registry() {
 async fn what_the_real_cosign_saves_is_accepted_with_its_signature() {
     let cosign = Cosign::version3();
     let (private, public) = cosign.key_pair("k").await;
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let digest = push_component(&source, "p", "1").await;
     let reference = format!("{}/plugin@{digest}", registry.address);

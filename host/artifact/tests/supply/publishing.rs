@@ -8,7 +8,7 @@ use crate::support::*;
 
 #[tokio::test]
 async fn a_pushed_component_has_the_shape_of_the_cncf_wasm_artifact() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "team/plugin");
     let mut package = Package::new("plugin.wasm", component("p"));
     package.version = Some("1.2.3".to_owned());
@@ -42,7 +42,7 @@ async fn a_pushed_component_has_the_shape_of_the_cncf_wasm_artifact() {
 async fn the_same_component_is_the_same_artifact_everywhere() {
     let folder = tempfile::tempdir().unwrap();
     let mut digests = Vec::new();
-    for registry in Registry::both() {
+    for registry in Registry::both().await {
         let source = source(&registry.address, "plugin");
         digests.push(push_component(&source, "p", "1").await);
         digests.push(push_component(&source, "p", "2").await);
@@ -55,7 +55,7 @@ async fn the_same_component_is_the_same_artifact_everywhere() {
 
 #[tokio::test]
 async fn a_component_may_be_pushed_by_digest_alone() {
-    for registry in Registry::both() {
+    for registry in Registry::both().await {
         let source = source(&registry.address, "plugin");
         let digest = push(&source, &Package::new("p.wasm", component("p")), None).await.unwrap();
         assert!(Artifact::fetch(&source, &digest, Limits::default()).await.is_ok());
@@ -76,7 +76,7 @@ async fn what_is_no_component_is_not_pushed() {
 
 #[tokio::test]
 async fn a_refused_push_says_so() {
-    let registry = Registry::with_user("user", "password");
+    let registry = Registry::with_user("user", "password").await;
     let anonymous = source(&registry.address, "plugin");
     let error = push(&anonymous, &Package::new("p.wasm", component("p")), Some(&tag("1"))).await.unwrap_err();
     assert_eq!(error.reason(), "RegistryUnauthorized");

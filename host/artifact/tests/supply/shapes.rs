@@ -22,7 +22,7 @@ struct Parts {
 }
 
 async fn parts() -> Parts {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let raw = Raw::new(&registry.address, "plugin");
     let layer = raw.put_blob_as(WASM, &component("p")).await;
     let config = json!({"created": "1970-01-01T00:00:00Z", "architecture": "wasm", "os": "wasip2",

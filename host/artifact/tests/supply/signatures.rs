@@ -9,7 +9,7 @@ use crate::support::*;
 async fn a_bundle_by_the_real_cosign_3_is_accepted_on_registries_with_and_without_the_referrers_api() {
     let cosign = Cosign::version3();
     let (private, public) = cosign.key_pair("k").await;
-    for registry in Registry::both() {
+    for registry in Registry::both().await {
         let source = source(&registry.address, "team/plugin");
         let digest = push_component(&source, "a", "1.0.0").await;
         cosign.sign_bundle(&private, &format!("{}/team/plugin@{digest}", registry.address)).await;
@@ -28,7 +28,7 @@ async fn a_bundle_by_the_real_cosign_3_is_accepted_on_registries_with_and_withou
 async fn a_sig_tag_by_the_real_cosign_2_and_3_is_accepted() {
     for (index, cosign) in [Cosign::version2(), Cosign::version3()].into_iter().enumerate() {
         let (private, public) = cosign.key_pair("k").await;
-        for registry in Registry::both() {
+        for registry in Registry::both().await {
             let source = source(&registry.address, "team/plugin");
             let digest = push_component(&source, &format!("legacy{index}"), "1.0.0").await;
             cosign.sign_legacy(&private, &format!("{}/team/plugin@{digest}", registry.address)).await;
@@ -43,7 +43,7 @@ async fn a_sig_tag_by_the_real_cosign_2_and_3_is_accepted() {
 #[tokio::test]
 async fn rsa_keys_that_cosign_can_use_are_accepted_in_both_forms() {
     let cosign = Cosign::version3();
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "rsa");
     for size in [rcgen::RsaKeySize::_2048, rcgen::RsaKeySize::_3072, rcgen::RsaKeySize::_4096] {
         let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size).unwrap();
@@ -71,7 +71,7 @@ async fn what_we_sign_the_real_cosign_verifies_on_both_registries() {
     let key = SigningKey::generate();
     let public = cosign.write("k.pub", key.public_key_pem().unwrap());
     let other = cosign.write("other.pub", SigningKey::generate().public_key_pem().unwrap());
-    for registry in Registry::both() {
+    for registry in Registry::both().await {
         let source = source(&registry.address, "team/plugin");
         let digest = push_component(&source, "ours", "1.0.0").await;
         let reference = format!("{}/team/plugin@{digest}", registry.address);
@@ -100,7 +100,7 @@ async fn a_key_that_cosign_made_opens_here_and_one_that_we_made_opens_there() {
     let printed = cosign.must(&["public-key", "--key", "ours.key"]).await;
     assert!(printed.contains(ours.public_key_pem().unwrap().trim()), "{printed}");
 
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let digest = push_component(&source, "p", "1").await;
     cosign.sign_bundle("ours.key", &format!("{}/plugin@{digest}", registry.address)).await;
@@ -109,7 +109,7 @@ async fn a_key_that_cosign_made_opens_here_and_one_that_we_made_opens_there() {
 
 #[tokio::test]
 async fn an_unsigned_artifact_is_refused_as_unsigned() {
-    for registry in Registry::both() {
+    for registry in Registry::both().await {
         let source = source(&registry.address, "plugin");
         let digest = push_component(&source, "p", "1").await;
         let trusted = enforce(vec![authority("platform-team", &SigningKey::generate())]);
@@ -123,7 +123,7 @@ async fn an_unsigned_artifact_is_refused_as_unsigned() {
 async fn a_signature_by_another_key_is_refused_as_wrong_key_in_both_forms() {
     let cosign = Cosign::version3();
     let (private, _) = cosign.key_pair("k").await;
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let trusted = enforce(vec![authority("platform-team", &SigningKey::generate())]);
     let bundled = push_component(&source, "bundled", "1").await;
@@ -140,7 +140,7 @@ async fn a_signature_by_another_key_is_refused_as_wrong_key_in_both_forms() {
 async fn a_signature_of_another_artifact_is_refused_as_replayed_in_both_forms() {
     let cosign = Cosign::version3();
     let (private, public) = cosign.key_pair("k").await;
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let (source, raw) = (source(&registry.address, "plugin"), Raw::new(&registry.address, "plugin"));
     let trusted = enforce(vec![authority_pem("platform-team", cosign.read(&public))]);
     let good = push_component(&source, "good", "1").await;
@@ -163,7 +163,7 @@ async fn a_signature_of_another_artifact_is_refused_as_replayed_in_both_forms() 
 async fn an_artifact_with_an_attestation_only_is_refused_although_cosign_accepts_it() {
     let cosign = Cosign::version3();
     let (private, public) = cosign.key_pair("k").await;
-    for registry in Registry::both() {
+    for registry in Registry::both().await {
         let source = source(&registry.address, "plugin");
         let digest = push_component(&source, "p", "1").await;
         cosign.attest(&private, &format!("{}/plugin@{digest}", registry.address)).await;
@@ -177,7 +177,7 @@ async fn an_artifact_with_an_attestation_only_is_refused_although_cosign_accepts
 
 #[tokio::test]
 async fn a_changed_signature_is_refused_as_tampered() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let (source, raw) = (source(&registry.address, "plugin"), Raw::new(&registry.address, "plugin"));
     let key = SigningKey::generate();
     let good = push_component(&source, "good", "1").await;
@@ -197,7 +197,7 @@ async fn a_changed_signature_is_refused_as_tampered() {
 
 #[tokio::test]
 async fn every_requirement_must_be_met_and_one_good_signature_excuses_no_other() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let (first, second) = (SigningKey::generate(), SigningKey::generate());
     let digest = push_component(&source, "p", "1").await;
@@ -223,7 +223,7 @@ async fn every_requirement_must_be_met_and_one_good_signature_excuses_no_other()
 async fn requirements_may_be_met_by_different_forms() {
     let cosign = Cosign::version3();
     let (private, public) = cosign.key_pair("k").await;
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let ours = SigningKey::generate();
     let digest = push_component(&source, "p", "1").await;
@@ -237,7 +237,7 @@ async fn requirements_may_be_met_by_different_forms() {
 
 #[tokio::test]
 async fn warn_lets_pass_and_says_why_it_should_not() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let digest = push_component(&source, "p", "1").await;
     let warn = vec![requirement(Mode::Warn, vec![authority("platform-team", &SigningKey::generate())])];
@@ -250,7 +250,7 @@ async fn warn_lets_pass_and_says_why_it_should_not() {
 
 #[tokio::test]
 async fn keys_that_cosign_cannot_verify_with_are_refused_with_that_reason() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let digest = push_component(&source, "p", "1").await;
     let p521 = &rcgen::PKCS_ECDSA_P521_SHA512;
@@ -268,7 +268,7 @@ async fn keys_that_cosign_cannot_verify_with_are_refused_with_that_reason() {
 
 #[tokio::test]
 async fn a_log_entry_in_a_bundle_neither_helps_nor_harms_a_signature_by_a_key() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let (source, raw) = (source(&registry.address, "plugin"), Raw::new(&registry.address, "plugin"));
     let key = SigningKey::generate();
     let other = push_component(&source, "other", "1").await;
@@ -281,7 +281,7 @@ async fn a_log_entry_in_a_bundle_neither_helps_nor_harms_a_signature_by_a_key() 
         let mut bundle: serde_json::Value = serde_json::from_slice(&raw.bundles(&digest).await[0]).unwrap();
         bundle["verificationMaterial"]["tlogEntries"] = entry.clone();
         // A registry of its own, so that only the bundle with the entry is there.
-        let second = Registry::distribution();
+        let second = Registry::distribution().await;
         let copy = crate::support::source(&second.address, "plugin");
         assert_eq!(push_component(&copy, label, label).await, digest);
         Raw::new(&second.address, "plugin").attach(&digest, BUNDLE, &serde_json::to_vec(&bundle).unwrap()).await;

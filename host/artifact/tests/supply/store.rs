@@ -20,7 +20,7 @@ struct Kept {
 async fn kept() -> Kept {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("store");
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let key = SigningKey::generate();
     let digest = push_component(&source, "p", "1").await;
@@ -58,7 +58,7 @@ async fn the_last_known_good_survives_a_restart_with_the_registry_down() {
 async fn a_legacy_signature_survives_too() {
     let cosign = Cosign::version2();
     let (private, public) = cosign.key_pair("k").await;
-    let mut registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let digest = push_component(&source, "p", "1").await;
     cosign.sign_legacy(&private, &format!("{}/plugin@{digest}", registry.address)).await;
@@ -104,7 +104,7 @@ async fn a_file_that_was_changed_on_disk_is_never_used() {
 async fn the_signatures_of_one_artifact_do_not_help_another() {
     let kept = kept().await;
     let evil_bytes = component("evil");
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let evil = push_component(&source, "evil", "1").await;
     let warn = vec![requirement(Mode::Warn, vec![authority("us", &kept.key)])];
@@ -121,7 +121,7 @@ async fn the_signatures_of_one_artifact_do_not_help_another() {
 #[tokio::test]
 async fn a_component_of_another_artifact_is_not_saved() {
     let kept = kept().await;
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let digest = push_component(&source, "other", "1").await;
     sign_with(&source, &digest, &kept.key).await;
@@ -133,7 +133,7 @@ async fn a_component_of_another_artifact_is_not_saved() {
 #[tokio::test]
 async fn what_is_not_retained_is_removed_and_the_rest_stays_whole() {
     let kept = kept().await;
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let other = push_component(&source, "other", "1").await;
     sign_with(&source, &other, &kept.key).await;

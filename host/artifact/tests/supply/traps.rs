@@ -9,7 +9,7 @@ use crate::support::*;
 
 #[tokio::test]
 async fn trap_2_a_429_on_the_fallback_tag_is_no_unsigned() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let direct = source(&registry.address, "plugin");
     let key = SigningKey::generate();
     let digest = push_component(&direct, "p", "1").await;
@@ -28,7 +28,7 @@ async fn trap_2_a_429_on_the_fallback_tag_is_no_unsigned() {
 
 #[tokio::test]
 async fn trap_3_referrers_are_asked_for_with_credentials() {
-    let registry = Registry::with_user("user", "password");
+    let registry = Registry::with_user("user", "password").await;
     let credentials = Credentials::basic(&registry.address, "user", "password");
     let key = SigningKey::generate();
     let writer = source_as(&registry.address, "plugin", &credentials);
@@ -45,7 +45,7 @@ async fn trap_3_referrers_are_asked_for_with_credentials() {
 
 #[tokio::test]
 async fn trap_4_referrers_are_asked_for_without_filter_page_by_page_and_bounded() {
-    let registry = Registry::with_referrers();
+    let registry = Registry::with_referrers().await;
     let direct = source(&registry.address, "plugin");
     let key = SigningKey::generate();
     let digest = push_component(&direct, "p", "1").await;
@@ -101,7 +101,7 @@ async fn trap_4_referrers_are_asked_for_without_filter_page_by_page_and_bounded(
 
 #[tokio::test]
 async fn trap_5_connection_refused_is_told_as_such() {
-    let mut registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let digest = push_component(&source, "p", "1").await;
     registry.stop();
@@ -120,7 +120,7 @@ async fn trap_6_a_key_off_its_curve_is_refused_as_a_key() {
     let mut der = engine.decode(block).unwrap();
     *der.last_mut().unwrap() ^= 1;
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", engine.encode(der));
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let source = source(&registry.address, "plugin");
     let digest = push_component(&source, "p", "1").await;
     let (reason, error) = refused(&source, &digest, &enforce(vec![authority_pem("us", pem)])).await;
@@ -130,7 +130,7 @@ async fn trap_6_a_key_off_its_curve_is_refused_as_a_key() {
 
 #[tokio::test]
 async fn trap_7_a_registry_that_forgets_the_location_of_a_manifest_does_no_harm() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let key = SigningKey::generate();
     let digest = push_component(&source(&registry.address, "plugin"), "p", "1").await;
     let proxy = misbehaving(&registry.address, |asked| {
@@ -144,7 +144,7 @@ async fn trap_7_a_registry_that_forgets_the_location_of_a_manifest_does_no_harm(
 
 #[tokio::test]
 async fn trap_9_junk_beside_a_good_signature_does_not_hide_it() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let (source, raw) = (source(&registry.address, "plugin"), Raw::new(&registry.address, "plugin"));
     let (key, stranger) = (SigningKey::generate(), SigningKey::generate());
     let digest = push_component(&source, "p", "1").await;
@@ -172,7 +172,7 @@ async fn trap_9_junk_beside_a_good_signature_does_not_hide_it() {
 
 #[tokio::test]
 async fn trap_9_a_referrer_that_cannot_be_read_now_is_no_unsigned() {
-    let registry = Registry::distribution();
+    let registry = Registry::distribution().await;
     let direct = source(&registry.address, "plugin");
     let key = SigningKey::generate();
     let digest = push_component(&direct, "p", "1").await;
