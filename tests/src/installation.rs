@@ -28,7 +28,7 @@ impl Installation {
         kubectl.run_with_input(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &definitions).await?;
         for name in ["plugins", "pluginpolicies", "inventories"] {
             let definition = format!("crd/{name}.plugins.banhbaoring.io");
-            kubectl.run(&["wait", "--for=condition=Established", "--timeout=30s", &definition]).await?;
+            kubectl.run(&["wait", "--for=condition=Established", "--timeout=300s", &definition]).await?;
         }
         Ok(Self { namespace: cluster.namespace(prefix).await?, kubectl })
     }

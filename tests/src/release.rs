@@ -131,9 +131,9 @@ impl Release {
     /// They did not in time; the error has what there is to see of the operator.
     pub async fn until_plugins_serve(&self) -> Result<()> {
         let served = async {
-            self.kubectl.run(&["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=120s"]).await?;
-            let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=30s"];
-            wait::until(Duration::from_secs(30), "the definition of OpenBaoCluster", async || self.kubectl.run(&definition).await).await?;
+            self.kubectl.run(&["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=300s"]).await?;
+            let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=300s"];
+            wait::until(Duration::from_secs(300), "the definition of OpenBaoCluster", async || self.kubectl.run(&definition).await).await?;
             anyhow::Ok(())
         };
         match served.await {

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use crate::Survey;
 use crate::survey::{Objects, recorded, text, uids};
 
-/// Longest wait for something that the operator does. A poll takes 30 s at most, and the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest wait for something that the operator does. A poll takes 30 s at most, and the machine may be busy; what is asked again only as a precaution is
+/// asked later than that, so what a watch should have told is not found all the same.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A team.
 #[derive(Clone)]

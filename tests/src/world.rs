@@ -71,9 +71,9 @@ impl World {
         operator.until_leading().await?;
         let kubectl = self.cluster.kubectl()?;
         let ready = async {
-            kubectl.run(&["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=120s"]).await?;
-            let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=30s"];
-            wait::until(Duration::from_secs(30), "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
+            kubectl.run(&["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=300s"]).await?;
+            let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=300s"];
+            wait::until(Duration::from_secs(300), "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
             anyhow::Ok(())
         };
         ready.await.with_context(|| operator.server().log_tail())

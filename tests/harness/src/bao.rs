@@ -17,7 +17,7 @@ use crate::{
 
 pub use pod::Pod;
 
-const ANSWERS: Duration = Duration::from_secs(60);
+const ANSWERS: Duration = Duration::from_secs(300);
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]

@@ -40,7 +40,7 @@ pub enum Probe<T> {
 /// # use std::time::Duration;
 /// # async fn phase() -> String { "Ready".into() }
 /// # async fn a_test() -> Result<(), banhbaoring_testing::wait::TimedOut> {
-/// banhbaoring_testing::wait::until(Duration::from_secs(30), "the owner to be Ready", async || {
+/// banhbaoring_testing::wait::until(Duration::from_secs(300), "the owner to be Ready", async || {
 ///     let phase = phase().await;
 ///     if phase == "Ready" { Ok(()) } else { Err(format!("phase {phase}")) }
 /// })

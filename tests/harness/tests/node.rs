@@ -148,7 +148,7 @@ async fn pods_are_pulled_from_the_local_registry_run_resolve_names_and_reach_ser
     });
     kubectl.apply(&server.to_string()).await.expect("applied");
     kubectl.apply(&service.to_string()).await.expect("applied");
-    if let Err(error) = kubectl.run(&["wait", "pod/hello", "--for=condition=Ready", "--timeout=60s"]).await {
+    if let Err(error) = kubectl.run(&["wait", "pod/hello", "--for=condition=Ready", "--timeout=300s"]).await {
         panic!("{error}\n{}", kubectl.run(&["describe", "pod/hello"]).await.unwrap_or_default());
     }
 

@@ -72,7 +72,7 @@ impl Site {
     }
 
     async fn until_plugins_serve(&self, operator: &Operator) {
-        let ready = ["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=120s"];
+        let ready = ["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=300s"];
         if let Err(error) = self.kubectl.run(&ready).await {
             panic!("{error}\n{}", operator.server().log_tail());
         }

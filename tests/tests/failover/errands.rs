@@ -26,7 +26,7 @@ impl Errands {
 
     pub(crate) async fn until_served(&self, world: &World, operator: &Operator) {
         world.until_serving(operator).await.unwrap();
-        let definition = ["wait", "crd/errands.errands.tests.banhbaoring.io", "--for=condition=Established", "--timeout=30s"];
+        let definition = ["wait", "crd/errands.errands.tests.banhbaoring.io", "--for=condition=Established", "--timeout=300s"];
         wait::until(PATIENCE, "the definition of Errand", async || self.team.kubectl.run(&definition).await).await.unwrap();
     }
 

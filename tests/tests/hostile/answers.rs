@@ -65,7 +65,7 @@ async fn until_reconciled(villain: &Villain, more: f64) {
     let series = r#"banhbaoring_reconcile_total{controller="villain"}"#;
     let count = async || villain.stage.operator.metric(series).await.unwrap().unwrap_or_default();
     let wanted = count().await + more;
-    let reached = wait::until(Duration::from_secs(120), format!("{wanted} reconciles of hostile owners"), async || {
+    let reached = wait::until(Duration::from_secs(300), format!("{wanted} reconciles of hostile owners"), async || {
         let count = count().await;
         if count >= wanted { Ok(()) } else { Err(count) }
     });

@@ -35,7 +35,7 @@ async fn a_definition_that_somebody_else_installed_is_not_touched() {
     stage.cluster.kubectl().unwrap().apply(&villain.puppet().crd().to_string()).await.unwrap();
     let definitions: Api<CustomResourceDefinition> = Api::all(villain.kube.clone());
     let name = format!("villains.{}", villain.group);
-    let established = ["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{name}")];
+    let established = ["wait", "--for=condition=Established", "--timeout=300s", &format!("crd/{name}")];
     stage.cluster.kubectl().unwrap().run(&established).await.unwrap();
     let before = definitions.get(&name).await.unwrap();
     let told = refused(&villain, &villain.puppet(), "KindConflict").await;

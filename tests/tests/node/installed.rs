@@ -165,7 +165,7 @@ async fn until_led_anew(release: &Release, is_meant: impl Fn(&str) -> bool) -> S
 
 async fn all_replicas_are_ready(release: &Release) {
     let (operator, ready) = (format!("deployment/{OPERATOR}"), "--for=jsonpath={.status.readyReplicas}=2");
-    let waited = release.kubectl().run(&["wait", &operator, ready, "--timeout=120s"]).await;
+    let waited = release.kubectl().run(&["wait", &operator, ready, "--timeout=300s"]).await;
     if let Err(failed) = waited {
         panic!("{failed}\n{}", release.sight().await);
     }
@@ -253,7 +253,7 @@ async fn nothing_is_left_but_what_holds_data(release: &Release, team: &Team) {
         left.extend(of_the_whole_cluster(release.kubectl()).await);
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     };
-    if let Err(failed) = wait::until(Duration::from_secs(60), "nothing of the release to be left", look).await {
+    if let Err(failed) = wait::until(Duration::from_secs(300), "nothing of the release to be left", look).await {
         panic!("{failed}\n{}", release.sight().await);
     }
     let kept = team.inventory("minimal").await.unwrap();

@@ -43,7 +43,7 @@ async fn a_paused_cluster_is_left_alone_until_it_goes_on_or_is_deleted() {
     crew.patch("openbaocluster/a", &json!({"spec": {"paused": true}})).await.unwrap();
     crew.until_condition("a", "Paused", "True").await.unwrap();
     let uid = crew.uid("a").await.unwrap();
-    crew.kubectl.run(&["delete", "openbaocluster/a", "--timeout=60s"]).await.unwrap();
+    crew.kubectl.run(&["delete", "openbaocluster/a", "--timeout=300s"]).await.unwrap();
     let gone = wait::until(PATIENCE, "what belongs to it to go", async || {
         let left = crew.survey.children(&crew.namespace, &uid).await.map_err(|error| format!("{error:#}"))?;
         let left: Vec<_> = left.into_keys().filter(|name| !name.starts_with("Secret/") && !name.ends_with("-ca")).collect();

@@ -97,7 +97,7 @@ async fn puppet(crew: &Crew) -> Puppet {
     let gauge = Puppet { group: group.into(), kind: "Gauge".into(), ..Puppet::default() };
     crew.kubectl.apply(&gauge.crd().to_string()).await.unwrap();
     let definition = format!("crd/gauges.{group}");
-    crew.kubectl.run(&["wait", "--for=condition=Established", "--timeout=30s", &definition]).await.unwrap();
+    crew.kubectl.run(&["wait", "--for=condition=Established", "--timeout=300s", &definition]).await.unwrap();
     let puppet = Puppet {
         name: "strangers".into(),
         group: group.into(),
@@ -112,7 +112,7 @@ async fn puppet(crew: &Crew) -> Puppet {
     world.publisher.push(&component, &puppet.name, "v1").await.unwrap();
     world.publisher.sign(&puppet.name, "v1").await.unwrap();
     world.installation.add(&world.publisher, &puppet.name, "v1").await.unwrap();
-    crew.kubectl.run(&["wait", "plugin/strangers", "--for=condition=Ready", "--timeout=60s"]).await.unwrap();
+    crew.kubectl.run(&["wait", "plugin/strangers", "--for=condition=Ready", "--timeout=300s"]).await.unwrap();
     puppet
 }
 

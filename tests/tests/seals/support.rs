@@ -10,7 +10,7 @@ use banhbaoring_tests::{Operator, Team, World};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Platform {
     world: World,

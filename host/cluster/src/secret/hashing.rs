@@ -1,4 +1,4 @@
-//! Salted hashes of passwords for programs that check them: bcrypt for htpasswd, SCRAM-SHA-256 as PostgreSQL stores it (RFC 5802, 7677). Pure.
+//! Salted hashes of passwords for programs that check them: bcrypt for htpasswd, SCRAM-SHA-256 (RFC 5802, 7677) in the form of RFC 5803. Pure.
 
 use banhbaoring_contract::generator::{Hash, HashAlgorithm};
 use banhbaoring_pipeline::contract::SecretEntry;

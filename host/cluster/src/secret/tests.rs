@@ -124,12 +124,12 @@ fn a_template_escapes_what_it_is_told_to() {
             (
                 "url",
                 "template",
-                json!({"template": "postgres://{{user|urlencode}}:{{ password }}@db/{{user | json}}", "values": {"user": "a b/ü\""}}),
+                json!({"template": "store://{{user|urlencode}}:{{ password }}@db/{{user | json}}", "values": {"user": "a b/ü\""}}),
             ),
             ("password", "bytes", json!({"length": 4, "encoding": "hex"})),
         ],
     ));
-    assert_eq!(text(&values, "url"), format!("postgres://a%20b%2F%C3%BC%22:{}@db/\"a b/ü\\\"\"", text(&values, "password")));
+    assert_eq!(text(&values, "url"), format!("store://a%20b%2F%C3%BC%22:{}@db/\"a b/ü\\\"\"", text(&values, "password")));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::asks::{Asks, admitted, plugin};
 use crate::support::{COMPONENT, Fixture};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An owner with runs, as the operator keeps them.
 struct Runner {
@@ -132,7 +132,7 @@ impl Runner {
 
     /// Deletes the Job as garbage collection would; its finalizers go with it.
     async fn delete(&self, key: &str) {
-        self.fixture.kubectl.run(&["delete", "job", &self.entry(key).job, "--cascade=foreground", "--timeout=60s"]).await.unwrap();
+        self.fixture.kubectl.run(&["delete", "job", &self.entry(key).job, "--cascade=foreground", "--timeout=300s"]).await.unwrap();
     }
 }
 

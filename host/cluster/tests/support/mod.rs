@@ -225,7 +225,7 @@ async fn install_inventories(plane: &ControlPlane, kubectl: &Kubectl) {
     let _ = plane;
     kubectl.apply(&text).await.expect("the host's kinds");
     kubectl
-        .run(&["wait", "--for=condition=Established", "--timeout=30s", "crd/inventories.plugins.banhbaoring.io"])
+        .run(&["wait", "--for=condition=Established", "--timeout=300s", "crd/inventories.plugins.banhbaoring.io"])
         .await
         .expect("inventories are served");
 }

@@ -49,7 +49,7 @@ impl Store {
             "audiences": ["store", "https://kubernetes.default.svc"],
         });
         let store = Self { plugin: plugin(&fixture, grants), fixture, inventory };
-        let found = wait::until(Duration::from_secs(60), "the controller makes the pod", || async {
+        let found = wait::until(Duration::from_secs(300), "the controller makes the pod", || async {
             if store.fixture.exists("pod", "store-0").await { Ok(()) } else { Err("there is none") }
         });
         found.await.expect("a controller manager runs");

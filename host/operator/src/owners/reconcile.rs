@@ -175,8 +175,7 @@ impl Owners {
         decided.observation.children.extend(applied.children);
         decided.observation.inventory.clone_from(&applied.inventory.spec);
         let waits = decided.is_told_better_later(&mishaps).then(|| memory.keep_back(revisions.0, Instant::now())).flatten();
-        let reported = self.report(kind, &decided, &mishaps, applied.inventory, memory, waits.is_some()).await?; // 8 report
-        let (mut outcome, report) = reported;
+        let (mut outcome, report) = self.report(kind, &decided, &mishaps, applied.inventory, memory, waits.is_some()).await?; // 8 report
         if waits.is_none() {
             memory.remember_told(revisions.0);
             self.answers.publish(&kind.name, &decided.observation.owner.reference.uid, published(&decided, &report));

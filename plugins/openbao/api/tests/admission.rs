@@ -15,7 +15,7 @@ async fn served(prefix: &str) -> Kubectl {
             let crd = serde_json::to_string(&banhbaoring_openbao_api::crd()).unwrap();
             let kubectl = plane.kubectl().unwrap();
             kubectl.run_with_input(&["apply", "--server-side", "--validate=strict", "-f", "-"], &crd).await.unwrap();
-            kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd/openbaoclusters.openbao.org"]).await.unwrap();
+            kubectl.run(&["wait", "--for=condition=Established", "--timeout=300s", "crd/openbaoclusters.openbao.org"]).await.unwrap();
         })
         .await;
     let namespace = plane.namespace(prefix).await.unwrap();

@@ -105,7 +105,7 @@ async fn an_api_server_judges_deletions_by_itself_as_the_review_does() {
             "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": free, "status": free}}}}]},
     }))
     .await;
-    kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/clusters.{group}")]).await.unwrap();
+    kubectl.run(&["wait", "--for=condition=Established", "--timeout=300s", &format!("crd/clusters.{group}")]).await.unwrap();
     let rules = &Exports::describe().admissions[0].validations;
     let validations: Vec<Value> = rules.iter().map(|rule| json!({"expression": rule.expression, "message": rule.message})).collect();
     let (policy, api) = (format!("deletions.{group}"), "admissionregistration.k8s.io/v1");
@@ -143,7 +143,7 @@ async fn an_api_server_judges_deletions_by_itself_as_the_review_does() {
         kubectl.run(&["delete", "--dry-run=server", &format!("cluster.{group}/{name}")]).await.map_err(|error| error.to_string())
     };
     // A policy is not known at once.
-    wait::until(Duration::from_secs(60), "the policy", async || match delete("a-3").await {
+    wait::until(Duration::from_secs(300), "the policy", async || match delete("a-3").await {
         Err(_) => Ok(()),
         Ok(told) => Err(told),
     })

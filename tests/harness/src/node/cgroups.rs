@@ -10,7 +10,7 @@ use std::{
 
 use crate::{Error, Result};
 
-const EMPTIES: Duration = Duration::from_secs(20);
+const EMPTIES: Duration = Duration::from_secs(60);
 
 /// Where the machine's hierarchies are mounted.
 ///

@@ -31,8 +31,8 @@ pub(super) const READY: &str = "ready";
 /// The name of its end of the cable.
 pub(super) const INSIDE_LINK: &str = "node";
 
-const ANSWERS: Duration = Duration::from_secs(30);
-const LINK_GOES: Duration = Duration::from_secs(20);
+const ANSWERS: Duration = Duration::from_secs(120);
+const LINK_GOES: Duration = Duration::from_secs(60);
 
 /// Opens namespaces whose files are in `folder`, says their number and their first process in one line, and keeps them until standard input ends.
 ///

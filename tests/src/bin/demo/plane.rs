@@ -53,12 +53,12 @@ pub async fn run() -> Result<()> {
 
 async fn show(cluster: &ControlPlane, kubectl: &Kubectl, operator: &Operator, clock: &mut Clock) -> Result<()> {
     operator.until_leading().await?;
-    let ready = ["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=120s"];
+    let ready = ["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=300s"];
     kubectl.run(&ready).await.context("the plugins did not become ready")?;
     clock.tell("all plugins are resolved, verified, loaded, granted and active");
 
-    let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=30s"];
-    wait::until(Duration::from_secs(30), "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
+    let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=300s"];
+    wait::until(Duration::from_secs(300), "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
     let namespace = cluster.namespace("team-a").await?;
     let team = kubectl.in_namespace(&namespace);
     // What the second example names: its nodes are made once their credentials are there.
@@ -80,7 +80,7 @@ async fn show(cluster: &ControlPlane, kubectl: &Kubectl, operator: &Operator, cl
         );
     }
     for owner in &owners {
-        let trees = wait::until(Duration::from_secs(60), format!("the StatefulSet of {owner}"), async || {
+        let trees = wait::until(Duration::from_secs(300), format!("the StatefulSet of {owner}"), async || {
             let found = team.run(&["get", "statefulset", owner, "-o", "jsonpath={.status.observedGeneration}"]).await;
             found
                 .map_err(|error| error.to_string())
