@@ -44,6 +44,11 @@ pub mod version;
 
 use banhbaoring_sdk::{KindSource, export_plugin};
 
+/// Memory is handed out and never taken back: an instance lives for one call, and a render of a whole store asks for a few MiB in all.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: mini_alloc::MiniAlloc = mini_alloc::MiniAlloc::INIT;
+
 pub use admission::ClusterAdmission;
 pub use component::OpenBao;
 
