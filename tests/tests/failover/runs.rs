@@ -111,9 +111,10 @@ async fn what_one_owner_publishes_reaches_the_one_that_asks_when_it_changes_and_
     errands.until_status("tenant", "/status/consumed", &json!("not-found")).await;
     errands.ask("store", json!({"say": "one"})).await;
     errands.until_status("tenant", "/status/consumed", &json!("one")).await;
+    // So it has to be woken: it is at rest, and its next look by itself is later than anybody waits here.
+    errands.rest("tenant").await;
     for word in ["two", "three", "four"] {
         errands.team.patch("errand/store", &json!({"spec": {"say": word}})).await.unwrap();
-        // It is woken: its next look by itself is later than anybody waits here.
         errands.until_status("tenant", "/status/consumed", &json!(word)).await;
     }
     errands.team.kubectl.run(&["delete", "errand/store", "--timeout=300s"]).await.unwrap();
