@@ -257,12 +257,12 @@ mod tests {
     #[test]
     fn every_metric_of_the_dashboard_is_exposed() {
         let metrics = Metrics::default();
-        metrics.reconciled("OpenBaoCluster", 0.1, true);
-        metrics.unchanged("OpenBaoCluster");
-        metrics.wrote("OpenBaoCluster", 1);
-        metrics.component("team", "prod", "OpenBaoCluster", "openbao", ComponentState::Ready);
-        metrics.activated("openbao", "0.1.0");
-        metrics.plugin_failed("openbao", "PullFailed");
+        metrics.reconciled("Store", 0.1, true);
+        metrics.unchanged("Store");
+        metrics.wrote("Store", 1);
+        metrics.component("team", "prod", "Store", "store", ComponentState::Ready);
+        metrics.activated("store", "0.1.0");
+        metrics.plugin_failed("store", "PullFailed");
         metrics.leads(true);
         let exposed = exposed(&metrics.encode().unwrap());
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/operator/dashboards/operator.json");

@@ -31,9 +31,18 @@ pub struct Exchange<'a> {
 #[derive(Debug)]
 struct Seen {
     uid: String,
+    /// Another one where its container was started again.
+    container: String,
     created: String,
     /// Since when. On a busy machine one stops to be ready for a moment, because its probe is late.
     ready: Option<String>,
+}
+
+impl Seen {
+    /// What is another one where somebody touched it.
+    fn identity(&self) -> (&str, &str) {
+        (&self.uid, &self.container)
+    }
 }
 
 impl Exchange<'_> {
@@ -83,7 +92,7 @@ impl Exchange<'_> {
         writer.until_it_writes().await;
         let meanwhile = self.pods().await;
         for (name, seen) in before.iter().filter(|(name, _)| *name != highest) {
-            assert_eq!(meanwhile.get(name).map(|now| &now.uid), Some(&seen.uid), "{name} is not touched");
+            assert_eq!(meanwhile.get(name).map(Seen::identity), Some(seen.identity()), "{name} is not touched");
         }
 
         self.put(good).await;
@@ -93,7 +102,7 @@ impl Exchange<'_> {
         .await;
         let after = self.pods().await;
         for (name, seen) in before.iter().filter(|(name, _)| *name != highest) {
-            assert_eq!(after.get(name).map(|now| &now.uid), Some(&seen.uid), "{name} has the good ones still");
+            assert_eq!(after.get(name).map(Seen::identity), Some(seen.identity()), "{name} has the good ones still");
         }
         self.have(good, after.keys()).await;
         self.store.until_ready().await;
@@ -157,6 +166,7 @@ impl Exchange<'_> {
             let since = text(ready, "/lastTransitionTime").to_owned();
             Seen {
                 uid: text(pod, "/metadata/uid").to_owned(),
+                container: text(pod, "/status/containerStatuses/0/containerID").to_owned(),
                 created: text(pod, "/metadata/creationTimestamp").to_owned(),
                 ready: (ready["status"] == "True").then_some(since),
             }
