@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use banhbaoring_testing::scratch::Scratch;
@@ -143,7 +142,7 @@ impl Operator {
 
     async fn until_logged(&self, text: &str) -> Result<()> {
         let look = async || if self.log().contains(text) { Ok(()) } else { Err("a log without it") };
-        Ok(self.server.until_ready(Duration::from_secs(300), &format!("logging {text}"), look).await?)
+        Ok(self.server.until_ready(wait::PATIENCE, &format!("logging {text}"), look).await?)
     }
 
     /// How often each owner was reconciled by the process that runs now without anything to tell, by namespace and name. Needs
@@ -176,7 +175,7 @@ impl Operator {
     /// # Errors
     /// It did not say so in time.
     pub async fn address(&self) -> Result<String> {
-        let found = wait::until(Duration::from_secs(300), "the operator to say where it listens", async || {
+        let found = wait::until(wait::PATIENCE, "the operator to say where it listens", async || {
             let log = self.log();
             let line = log.lines().rev().find(|line| line.contains("metrics and health")).map(str::to_owned);
             let line = line.ok_or_else(|| self.server.log_tail())?;

@@ -1,8 +1,6 @@
 //! The operator as a platform team runs it: in containers of a real node, from its image, by its chart, with signed plugins from the same registry.
 //! What a release must do is for the tests to say.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use banhbaoring_testing::kubectl::Kubectl;
 use banhbaoring_testing::node::{Image, Node};
@@ -133,7 +131,7 @@ impl Release {
         let served = async {
             self.kubectl.run(&["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=300s"]).await?;
             let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=300s"];
-            wait::until(Duration::from_secs(300), "the definition of OpenBaoCluster", async || self.kubectl.run(&definition).await).await?;
+            wait::until(wait::PATIENCE, "the definition of OpenBaoCluster", async || self.kubectl.run(&definition).await).await?;
             anyhow::Ok(())
         };
         match served.await {

@@ -1,7 +1,6 @@
 //! A team in its namespace: applies OpenBaoClusters with kubectl and waits for what becomes of them.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use banhbaoring_api::inventory::Inventory;
@@ -9,12 +8,10 @@ use banhbaoring_testing::kubectl::Kubectl;
 use banhbaoring_testing::wait;
 use serde_json::{Value, json};
 
+pub use banhbaoring_testing::wait::PATIENCE;
+
 use crate::Survey;
 use crate::survey::{Objects, recorded, text, uids};
-
-/// Longest wait for something that the operator does. A poll takes 30 s at most, and the machine may be busy; what is asked again only as a precaution is
-/// asked later than that, so what a watch should have told is not found all the same.
-pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A team.
 #[derive(Clone)]

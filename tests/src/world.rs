@@ -1,8 +1,6 @@
 //! A platform as a platform team leaves it: control plane, registry, the first-party plugins published, signed and installed. Operators are
 //! started by whoever needs one.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use banhbaoring_testing::control_plane::{self, ControlPlane};
 use banhbaoring_testing::wait;
@@ -73,7 +71,7 @@ impl World {
         let ready = async {
             kubectl.run(&["wait", "plugins", "--all", "--for=condition=Ready", "--timeout=300s"]).await?;
             let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=300s"];
-            wait::until(Duration::from_secs(300), "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
+            wait::until(wait::PATIENCE, "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
             anyhow::Ok(())
         };
         ready.await.with_context(|| operator.server().log_tail())

@@ -98,7 +98,7 @@ async fn mutate_config_maps(fixture: &Fixture) {
     let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name},
         "spec": {"policyName": name}});
     fixture.kubectl.apply(&format!("{policy}\n---\n{binding}")).await.expect("the policy");
-    until(Duration::from_secs(300), "the policy to be in force", async || {
+    until(banhbaoring_testing::wait::PATIENCE, "the policy to be in force", async || {
         let probe = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mutated"}, "data": {"owned": "desired"}});
         let seen = fixture
             .kubectl
@@ -139,7 +139,7 @@ async fn applying_the_same_again_moves_neither_version_nor_hash() {
         assert!(first.hash.is_some(), "{manifest}");
         next_second().await;
         // Controllers write status and finalizers meanwhile: between two of their writes the version must stand still.
-        let again = until(Duration::from_secs(300), format!("the version to stand still: {manifest}"), async || {
+        let again = until(banhbaoring_testing::wait::PATIENCE, format!("the version to stand still: {manifest}"), async || {
             let before = now(&fixture, &manifest).await;
             let again = apply(&fixture, &manifest).await;
             if before.resource_version == again.resource_version { Ok(again) } else { Err(again.resource_version) }

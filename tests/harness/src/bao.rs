@@ -17,7 +17,7 @@ use crate::{
 
 pub use pod::Pod;
 
-const ANSWERS: Duration = Duration::from_secs(300);
+const ANSWERS: Duration = crate::wait::PATIENCE;
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]

@@ -31,7 +31,7 @@ use crate::{Error, KUBECONFIG_VARIABLE, Result, http::install_tls_provider, kube
 
 use self::servers::Servers;
 
-const NAMESPACE_READY: Duration = Duration::from_secs(300);
+const NAMESPACE_READY: Duration = crate::wait::PATIENCE;
 
 /// What a control plane of one's own may have beyond the defaults.
 #[derive(Debug, Clone, Default)]

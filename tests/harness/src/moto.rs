@@ -16,7 +16,7 @@ use crate::{
     server::{Launch, Server},
 };
 
-const SERVES: Duration = Duration::from_secs(300);
+const SERVES: Duration = crate::wait::PATIENCE;
 
 /// Who may use every key of the KMS, once access keys are demanded.
 const USER: &str = "unseal";

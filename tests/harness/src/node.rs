@@ -48,7 +48,7 @@ const REGISTRY_USER: &str = "node";
 const REGISTRY_PASSWORD: &str = "only for this test";
 
 // An idle machine with two cores needs 10 s for all of it.
-const SERVES: Duration = Duration::from_secs(300);
+const SERVES: Duration = crate::wait::PATIENCE;
 
 /// A cluster of one node. Everything of it is gone when this is dropped.
 #[derive(Debug)]

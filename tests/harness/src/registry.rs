@@ -17,7 +17,7 @@ use crate::{
     server::{Launch, Server},
 };
 
-const SERVES: Duration = Duration::from_secs(300);
+const SERVES: Duration = crate::wait::PATIENCE;
 
 /// What a registry may have beyond storage and plain HTTP.
 #[derive(Debug, Clone, Default)]

@@ -20,7 +20,7 @@ use crate::{
     server::{Launch, Server},
 };
 
-const SERVES: Duration = Duration::from_secs(300);
+const SERVES: Duration = crate::wait::PATIENCE;
 /// For whom Fulcio wants tokens to be made.
 const AUDIENCE: &str = "sigstore";
 

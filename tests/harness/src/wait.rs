@@ -9,6 +9,10 @@ use std::{
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
+/// Longest wait for what comes soon on an idle machine: a deadline costs nothing until it is missed, and machines are busy. Shorter than the ten minutes
+/// after which the operator asks again as a precaution, so that what a watch should have told is not found all the same.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
 /// A wait that ran out, or that can no longer succeed.
 #[derive(Debug, thiserror::Error)]
 #[error("waited {waited:.1?} for {what} ({tries} looks), last seen: {saw}")]
@@ -37,10 +41,9 @@ pub enum Probe<T> {
 /// Waits until the probe returns `Ok`. Its `Err` says what was seen instead and ends up in the failure.
 ///
 /// ```no_run
-/// # use std::time::Duration;
 /// # async fn phase() -> String { "Ready".into() }
 /// # async fn a_test() -> Result<(), banhbaoring_testing::wait::TimedOut> {
-/// banhbaoring_testing::wait::until(Duration::from_secs(300), "the owner to be Ready", async || {
+/// banhbaoring_testing::wait::until(banhbaoring_testing::wait::PATIENCE, "the owner to be Ready", async || {
 ///     let phase = phase().await;
 ///     if phase == "Ready" { Ok(()) } else { Err(format!("phase {phase}")) }
 /// })

@@ -1,7 +1,5 @@
 //! Answers beyond the limits, and no answers at all: loops, bombs, traps, answers that are too much, too deep or not readable.
 
-use std::time::Duration;
-
 use banhbaoring_hostile::{BEHAVIOURS, Broken};
 use banhbaoring_testing::wait;
 use banhbaoring_tests::objects;
@@ -65,7 +63,7 @@ async fn until_reconciled(villain: &Villain, more: f64) {
     let series = r#"banhbaoring_reconcile_total{controller="villain"}"#;
     let count = async || villain.stage.operator.metric(series).await.unwrap().unwrap_or_default();
     let wanted = count().await + more;
-    let reached = wait::until(Duration::from_secs(300), format!("{wanted} reconciles of hostile owners"), async || {
+    let reached = wait::until(wait::PATIENCE, format!("{wanted} reconciles of hostile owners"), async || {
         let count = count().await;
         if count >= wanted { Ok(()) } else { Err(count) }
     });

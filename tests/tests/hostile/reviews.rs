@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::villain::Villain;
 
 /// An API server takes up a configuration after a moment.
-const SOON: Duration = Duration::from_secs(300);
+const SOON: Duration = banhbaoring_testing::wait::PATIENCE;
 /// Secret with the host's certificate.
 const SECRET: &str = "banhbaoring-admission";
 
@@ -210,7 +210,7 @@ async fn a_certificate_that_is_lost_is_made_anew_and_the_api_server_told() {
     let before = judge.bundle().await;
     let host = judge.villain.stage.cluster.kubectl().unwrap().in_namespace(&judge.villain.stage.installation.namespace);
     host.run(&["delete", "secret", SECRET]).await.unwrap();
-    wait::until(Duration::from_secs(300), "another authority", async || {
+    wait::until(wait::PATIENCE, "another authority", async || {
         let now = judge.bundle().await;
         if now == before { Err("the same") } else { Ok(()) }
     })

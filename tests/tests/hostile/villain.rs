@@ -12,7 +12,7 @@ use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
 /// Longer than any step takes on a machine that is kept busy by loops.
-const SOON: Duration = Duration::from_secs(300);
+const SOON: Duration = banhbaoring_testing::wait::PATIENCE;
 
 pub struct Villain {
     pub stage: &'static Stage,

@@ -14,7 +14,7 @@ use crate::support::Clock;
 use crate::writer::Writer;
 
 /// Longest that all nodes of a store take to be restarted, one after the other.
-const ROLL: Duration = Duration::from_secs(300);
+const ROLL: Duration = banhbaoring_testing::wait::PATIENCE;
 
 /// The Secret that a seal reads, and the store that it unseals.
 pub struct Exchange<'a> {

@@ -52,7 +52,7 @@ impl Day2<'_> {
             let all_vote = servers.iter().all(|server| server["voter"] == true);
             if all_vote && names == named("", count) { Ok(()) } else { Err(format!("{servers:?}")) }
         };
-        wait::until(Duration::from_secs(300), format!("{count} voters"), look).await.unwrap();
+        wait::until(wait::PATIENCE, format!("{count} voters"), look).await.unwrap();
     }
 
     async fn claims(&self) -> Vec<String> {
@@ -104,7 +104,7 @@ async fn a_store_in_use_is_scaled_and_upgraded_and_killed_and_loses_nothing_that
 
     day2.change(json!({"replicas": 3}), 3).await;
     day2.until_voters(3).await;
-    let gone = wait::until(Duration::from_secs(300), "the volumes of those that went to go", async || {
+    let gone = wait::until(wait::PATIENCE, "the volumes of those that went to go", async || {
         let claims = day2.claims().await;
         if claims == named("data-", 3) { Ok(()) } else { Err(format!("{claims:?}")) }
     });

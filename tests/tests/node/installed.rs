@@ -1,6 +1,6 @@
 //! A release from its installation to its end on a node of its own, with a store that must live through all of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use banhbaoring_testing::kubectl::Kubectl;
 use banhbaoring_testing::tools::workspace_root;
@@ -253,7 +253,7 @@ async fn nothing_is_left_but_what_holds_data(release: &Release, team: &Team) {
         left.extend(of_the_whole_cluster(release.kubectl()).await);
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     };
-    if let Err(failed) = wait::until(Duration::from_secs(300), "nothing of the release to be left", look).await {
+    if let Err(failed) = wait::until(wait::PATIENCE, "nothing of the release to be left", look).await {
         panic!("{failed}\n{}", release.sight().await);
     }
     let kept = team.inventory("minimal").await.unwrap();

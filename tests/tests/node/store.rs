@@ -11,7 +11,7 @@ use banhbaoring_tests::{Release, Team};
 use serde_json::Value;
 
 /// Longest wait for pods that were killed: each is made again, unseals itself, and finds the others.
-const COMES_BACK: Duration = Duration::from_secs(300);
+const COMES_BACK: Duration = banhbaoring_testing::wait::PATIENCE;
 
 /// A store that was ready once.
 pub struct Store<'a> {

@@ -65,7 +65,7 @@ impl<'a> Writer<'a> {
         });
         team.apply(&[pod]).await.unwrap();
         let writer = Self { team, told: AtomicUsize::new(0) };
-        wait::until(Duration::from_secs(300), "the first write", async || {
+        wait::until(wait::PATIENCE, "the first write", async || {
             let seen = writer.seen().await;
             if seen.acknowledged.is_empty() { Err(format!("{seen:?}")) } else { Ok(()) }
         })
@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
     /// Waits until it writes again.
     pub async fn until_it_writes(&self) {
         let before = self.seen().await.acknowledged.len();
-        wait::until(Duration::from_secs(300), "a write after that", async || {
+        wait::until(wait::PATIENCE, "a write after that", async || {
             let now = self.seen().await.acknowledged.len();
             if now > before { Ok(()) } else { Err(now) }
         })

@@ -10,7 +10,7 @@ use banhbaoring_tests::{Operator, Team, World};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = banhbaoring_testing::wait::PATIENCE;
 
 struct Platform {
     world: World,

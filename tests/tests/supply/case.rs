@@ -12,7 +12,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 /// Longer than any step takes on a busy machine.
-pub const SOON: Duration = Duration::from_secs(300);
+pub const SOON: Duration = banhbaoring_testing::wait::PATIENCE;
 
 pub struct Case<'s> {
     stage: &'s Stage,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::stage;
 
 /// A question that failed is asked again after 15 s, and the machine may be busy.
-const SOON: Duration = Duration::from_secs(300);
+const SOON: Duration = banhbaoring_testing::wait::PATIENCE;
 
 /// Owners that ask about images of one repository.
 struct Images {

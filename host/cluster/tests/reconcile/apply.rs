@@ -89,7 +89,7 @@ async fn who_opted_in_gets_an_immutable_difference_by_a_recreate_with_another_ui
     let entry = fixture.entry("web").await;
     assert_eq!(entry.uid, None);
     assert!(entry.intent.is_some(), "the inventory intends the new one before it is made");
-    let made = banhbaoring_testing::wait::until(std::time::Duration::from_secs(300), "the recreate", async || {
+    let made = banhbaoring_testing::wait::until(banhbaoring_testing::wait::PATIENCE, "the recreate", async || {
         match outcomes(&fixture.apply(vec![fixture.create(wanted.clone())]).await).as_slice() {
             [StepOutcome::Written { uid, created: true, .. }] => Ok(uid.clone()),
             [StepOutcome::Leaving] => Err("its predecessor is still there".to_owned()),

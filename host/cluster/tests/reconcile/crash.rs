@@ -156,7 +156,7 @@ async fn a_host_killed_again_and_again_makes_nothing_twice() {
         }
     }
     // What a killed host had sent may still arrive.
-    let applied = until(Duration::from_secs(300), "the last pass", async || {
+    let applied = until(banhbaoring_testing::wait::PATIENCE, "the last pass", async || {
         let inventory = fixture.inventory().await;
         let last = missing(&inventory);
         apply(&fixture.cluster, &last, &Dependencies::new(), inventory).await.map_err(|error| error.to_string())

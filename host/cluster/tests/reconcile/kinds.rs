@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::Fixture;
 
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = banhbaoring_testing::wait::PATIENCE;
 
 fn definition(fixture: &Fixture, field: &str) -> Value {
     let group = format!("{}.test", fixture.namespace);

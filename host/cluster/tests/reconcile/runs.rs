@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::asks::{Asks, admitted, plugin};
 use crate::support::{COMPONENT, Fixture};
 
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = banhbaoring_testing::wait::PATIENCE;
 
 /// An owner with runs, as the operator keeps them.
 struct Runner {

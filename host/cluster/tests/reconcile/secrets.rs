@@ -1,7 +1,5 @@
 //! Generated Secrets in a cluster: made once, never taken over, completed, renewed, published.
 
-use std::time::Duration;
-
 use banhbaoring_cluster::{Applied, StepOutcome};
 use banhbaoring_pipeline::contract::{GeneratedSecret, Publication, SecretClass, SecretEntry};
 use banhbaoring_pipeline::plan::{Cause, SecretWrite, Step, Write, field_manager};
@@ -175,7 +173,7 @@ async fn a_certificate_is_signed_published_and_renewed_without_touching_its_auth
     let applied = fixture.apply(vec![step(&fixture, certificate(TEN_DAYS), Cause::Changed, entry.uid.clone())]).await;
     assert!(is_complete(&applied), "{:?}", outcomes(&applied));
     assert_eq!(value(&fixture, "tls", "tls.crt").await, before, "a change beside it rolls nobody");
-    until(Duration::from_secs(300), "the certificate to be due", async || {
+    until(banhbaoring_testing::wait::PATIENCE, "the certificate to be due", async || {
         let applied = fixture.apply(vec![step(&fixture, certificate(ALMOST_AT_ONCE), Cause::Expiring, entry.uid.clone())]).await;
         assert!(is_complete(&applied), "{:?}", outcomes(&applied));
         if value(&fixture, "tls", "tls.crt").await == before { Err("the same") } else { Ok(()) }

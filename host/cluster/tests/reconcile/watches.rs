@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::support::Fixture;
 
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = banhbaoring_testing::wait::PATIENCE;
 
 fn owner(fixture: &Fixture, name: &str) -> OwnerReference {
     OwnerReference { uid: format!("uid-{name}"), name: name.to_owned(), ..fixture.owner.clone() }

@@ -1,7 +1,6 @@
 //! A StatefulSet with one pod that says it runs here, behind Services of the owner's: what a request of a plugin may reach.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use banhbaoring_api::inventory::InventorySpec;
 use banhbaoring_pipeline::ActivePlugin;
@@ -49,7 +48,7 @@ impl Store {
             "audiences": ["store", "https://kubernetes.default.svc"],
         });
         let store = Self { plugin: plugin(&fixture, grants), fixture, inventory };
-        let found = wait::until(Duration::from_secs(300), "the controller makes the pod", || async {
+        let found = wait::until(wait::PATIENCE, "the controller makes the pod", || async {
             if store.fixture.exists("pod", "store-0").await { Ok(()) } else { Err("there is none") }
         });
         found.await.expect("a controller manager runs");

@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use banhbaoring_openbao_api::GROUP_KIND;
 use banhbaoring_plugin_openbao::Exports;
 use banhbaoring_sdk::wit::Response;
@@ -143,7 +141,7 @@ async fn an_api_server_judges_deletions_by_itself_as_the_review_does() {
         kubectl.run(&["delete", "--dry-run=server", &format!("cluster.{group}/{name}")]).await.map_err(|error| error.to_string())
     };
     // A policy is not known at once.
-    wait::until(Duration::from_secs(300), "the policy", async || match delete("a-3").await {
+    wait::until(wait::PATIENCE, "the policy", async || match delete("a-3").await {
         Err(_) => Ok(()),
         Ok(told) => Err(told),
     })

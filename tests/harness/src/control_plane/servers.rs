@@ -19,7 +19,7 @@ use crate::{
 use super::{Options, client, kubeconfig, load};
 
 // A loaded machine with two cores needs 15 s at worst; an idle one 3 s.
-const SERVES: Duration = Duration::from_secs(300);
+const SERVES: Duration = crate::wait::PATIENCE;
 const SERVICE_RANGE: &str = "10.96.0.0/16";
 const FIRST_SERVICE: &str = "10.96.0.1";
 

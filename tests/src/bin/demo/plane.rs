@@ -1,8 +1,6 @@
 //! Against a real etcd, kube-apiserver, kube-controller-manager and registry on this machine, the operator as a process: no root is needed, and no pod
 //! runs.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, bail};
 use banhbaoring_testing::control_plane::{ControlPlane, Options};
 use banhbaoring_testing::guests;
@@ -58,7 +56,7 @@ async fn show(cluster: &ControlPlane, kubectl: &Kubectl, operator: &Operator, cl
     clock.tell("all plugins are resolved, verified, loaded, granted and active");
 
     let definition = ["wait", "crd/openbaoclusters.openbao.org", "--for=condition=Established", "--timeout=300s"];
-    wait::until(Duration::from_secs(300), "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
+    wait::until(wait::PATIENCE, "the definition of OpenBaoCluster", async || kubectl.run(&definition).await).await?;
     let namespace = cluster.namespace("team-a").await?;
     let team = kubectl.in_namespace(&namespace);
     // What the second example names: its nodes are made once their credentials are there.
@@ -80,7 +78,7 @@ async fn show(cluster: &ControlPlane, kubectl: &Kubectl, operator: &Operator, cl
         );
     }
     for owner in &owners {
-        let trees = wait::until(Duration::from_secs(300), format!("the StatefulSet of {owner}"), async || {
+        let trees = wait::until(wait::PATIENCE, format!("the StatefulSet of {owner}"), async || {
             let found = team.run(&["get", "statefulset", owner, "-o", "jsonpath={.status.observedGeneration}"]).await;
             found
                 .map_err(|error| error.to_string())

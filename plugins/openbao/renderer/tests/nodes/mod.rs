@@ -19,7 +19,7 @@ pub const PASSWORD: &str = "only-for-this-test";
 /// The password of `operator`.
 pub const OPERATOR_PASSWORD: &str = "only-for-the-operator-of-this-test";
 /// Longest wait.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = banhbaoring_testing::wait::PATIENCE;
 
 /// A node with the certificate that the rendered Secret asks for, and an unseal key.
 pub fn node(response: &Response, authority: &Authority, key: [u8; 32], ordinal: usize) -> Pod {
