@@ -1,17 +1,20 @@
 //! Where the truth about what belongs to an owner is kept: one `Inventory` object per owner in the host's namespace, read and written with
 //! the host's own client. What its entries mean is `banhbaoring-api`'s and the planner's.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use banhbaoring_api::inventory::{Inventory, InventorySpec, OwnerReference};
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, Resource as _};
+use serde::{Deserialize as _, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use crate::request::{self, ApiError, Target};
+use crate::discovery::ServedKind;
+use crate::request::{Answer, ApiError, Collection, Endpoint, text};
 
 /// An object in etcd may have 1.5 MiB by default; a request 3 MiB.
 const MAX_BYTES: usize = 1 << 20;
-/// Inventories that are listed at a time.
-const PAGE: u32 = 500;
 
 /// Why the inventory could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,15 @@ pub enum InventoryError {
         name: String,
         /// Found.
         bytes: usize,
+    },
+    /// Its content is not what the host writes.
+    #[error(
+        "expected in inventory {name} what this version of the host writes, found something else; somebody edited it, or a later version wrote \
+         it: put its spec back, or run that version. Nothing of its owner is touched until then"
+    )]
+    Malformed {
+        /// Name of the object. What is in it is not shown: it holds tokens.
+        name: String,
     },
     /// It speaks of another owner.
     #[error("inventory {name} belongs to owner {found}, not {expected}; somebody copied it: delete the copy")]
@@ -56,6 +68,7 @@ impl InventoryError {
         match self {
             Self::Superseded { .. } => "InventorySuperseded",
             Self::TooLarge { .. } => "InventoryTooLarge",
+            Self::Malformed { .. } => "InventoryMalformed",
             Self::Foreign { .. } => "InventoryForeign",
             Self::Owner(_) => "OwnerInvalid",
             Self::Api(error) => error.reason(),
@@ -86,17 +99,49 @@ impl StoredInventory {
         Ok(Self { name: name(owner)?, resource_version: None, spec, stored_hash: None })
     }
 
-    fn from_object(object: Inventory) -> Self {
-        let stored_hash = serde_json::to_vec(&object.spec).ok().map(|text| hash(&text));
-        Self { name: object.name_any(), resource_version: object.resource_version(), stored_hash, spec: object.spec }
+    fn from_object(mut object: Value) -> Result<Self, InventoryError> {
+        let name = text(&object, "/metadata/name").to_owned();
+        let resource_version = Some(text(&object, "/metadata/resourceVersion").to_owned());
+        let spec = object.get_mut("spec").map(Value::take).unwrap_or_default();
+        let spec = InventorySpec::deserialize(spec).map_err(|_| InventoryError::Malformed { name: name.clone() })?;
+        let stored_hash = serde_json::to_vec(&spec).ok().map(|text| hash(&text));
+        Ok(Self { name, resource_version, spec, stored_hash })
     }
+}
+
+/// All inventories that can be read.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// They.
+    pub inventories: Vec<StoredInventory>,
+    /// Why each of the others cannot.
+    pub malformed: Vec<InventoryError>,
+}
+
+/// An inventory on its way. Its spec is text already, because its hash is of the text.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: Metadata<'a>,
+    spec: &'a RawValue,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_version: Option<&'a str>,
 }
 
 /// The inventories in the host's namespace.
 #[derive(Clone)]
 pub struct InventoryStore {
-    api: Api<Inventory>,
+    host: Client,
     namespace: String,
+    kind: ServedKind,
 }
 
 impl std::fmt::Debug for InventoryStore {
@@ -108,23 +153,30 @@ impl std::fmt::Debug for InventoryStore {
 impl InventoryStore {
     /// Inventories in `namespace`, with the host's own client.
     pub fn new(host: Client, namespace: &str) -> Self {
-        Self { api: Api::namespaced(host, namespace), namespace: namespace.to_owned() }
+        let kind = ServedKind {
+            api_version: Inventory::api_version(&()).into_owned(),
+            kind: Inventory::kind(&()).into_owned(),
+            plural: Inventory::plural(&()).into_owned(),
+            namespaced: true,
+            verbs: BTreeSet::new(),
+        };
+        Self { host, namespace: namespace.to_owned(), kind }
     }
 
     /// The inventory of an owner; an empty one that is not stored yet where there is none.
     ///
     /// # Errors
-    /// It speaks of another owner, or the API server refused.
+    /// It speaks of another owner or cannot be read, or the API server refused.
     pub async fn read(&self, owner: &OwnerReference) -> Result<StoredInventory, InventoryError> {
         let name = name(owner)?;
-        let found = request::within(&self.target("get", &name), self.api.get_opt(&name)).await?;
-        let Some(object) = found else {
+        let Some(object) = self.endpoint(&name).get(Answer::Whole).await? else {
             return StoredInventory::new(owner);
         };
-        if object.spec.owner.uid != owner.uid {
-            return Err(InventoryError::Foreign { name, expected: owner.uid.clone(), found: object.spec.owner.uid });
+        let stored = StoredInventory::from_object(object)?;
+        if stored.spec.owner.uid != owner.uid {
+            return Err(InventoryError::Foreign { name, expected: owner.uid.clone(), found: stored.spec.owner.uid });
         }
-        Ok(StoredInventory::from_object(object))
+        Ok(stored)
     }
 
     /// Stores what differs; nothing is sent where nothing does.
@@ -133,25 +185,24 @@ impl InventoryStore {
     /// [`InventoryError::Superseded`] when somebody else wrote it since it was read.
     pub async fn write(&self, stored: &mut StoredInventory) -> Result<(), InventoryError> {
         let name = stored.name.clone();
-        let too_large = |bytes| InventoryError::TooLarge { name: name.clone(), bytes };
-        let text = serde_json::to_vec(&stored.spec).map_err(|_| too_large(usize::MAX))?;
-        let hash = hash(&text);
+        let unwritable = |_| InventoryError::TooLarge { name: name.clone(), bytes: usize::MAX };
+        let spec = serde_json::value::to_raw_value(&stored.spec).map_err(unwritable)?;
+        let hash = hash(spec.get().as_bytes());
         if stored.stored_hash == Some(hash) {
             return Ok(());
         }
-        if text.len() > MAX_BYTES {
-            return Err(too_large(text.len()));
+        if spec.get().len() > MAX_BYTES {
+            return Err(InventoryError::TooLarge { name, bytes: spec.get().len() });
         }
-        let mut object = Inventory::new(&name, stored.spec.clone());
-        object.metadata =
-            ObjectMeta { name: Some(name.clone()), resource_version: stored.resource_version.clone(), ..ObjectMeta::default() };
-        let answer = match stored.resource_version {
-            None => request::within(&self.target("create", &name), self.api.create(&PostParams::default(), &object)).await,
-            Some(_) => request::within(&self.target("update", &name), self.api.replace(&name, &PostParams::default(), &object)).await,
-        };
+        let resource_version = stored.resource_version.as_deref();
+        let metadata = Metadata { name: &name, resource_version };
+        let body = Body { api_version: &self.kind.api_version, kind: &self.kind.kind, metadata, spec: &spec };
+        let body = serde_json::to_vec(&body).map_err(unwritable)?;
+        let endpoint = self.endpoint(&name);
+        let answer = if resource_version.is_none() { endpoint.create(body).await } else { endpoint.replace(body).await };
         match answer {
             Ok(object) => {
-                stored.resource_version = object.resource_version();
+                stored.resource_version = Some(text(&object, "/metadata/resourceVersion").to_owned());
                 stored.stored_hash = Some(hash);
                 Ok(())
             }
@@ -162,19 +213,25 @@ impl InventoryStore {
         }
     }
 
-    /// All of them: to know each owner's at once, and to find those whose owner is gone.
+    /// All of them: to know each owner's at once, and to find those whose owner is gone. One that cannot be read does not hide the others.
     ///
     /// # Errors
     /// The API server refused or did not answer.
-    pub async fn list(&self) -> Result<Vec<StoredInventory>, InventoryError> {
-        let mut found = Vec::new();
-        let mut page = ListParams::default().limit(PAGE);
+    pub async fn list(&self) -> Result<Listed, InventoryError> {
+        let collection = Collection::of_host(self.host.clone(), self.kind.clone(), &self.namespace);
+        let mut listed = Listed::default();
+        let mut from = None;
         loop {
-            let list = request::within(&self.target("list", ""), self.api.list(&page)).await?;
-            found.extend(list.items.into_iter().map(StoredInventory::from_object));
-            match list.metadata.continue_.filter(|next| !next.is_empty()) {
-                Some(next) => page = page.continue_token(&next),
-                None => return Ok(found),
+            let page = collection.page(&BTreeMap::new(), from.as_deref()).await?;
+            for object in page.items {
+                match StoredInventory::from_object(object) {
+                    Ok(inventory) => listed.inventories.push(inventory),
+                    Err(error) => listed.malformed.push(error),
+                }
+            }
+            from = page.next;
+            if from.is_none() {
+                return Ok(listed);
             }
         }
     }
@@ -184,26 +241,18 @@ impl InventoryStore {
     /// # Errors
     /// [`InventoryError::Superseded`] when somebody else wrote it since.
     pub async fn delete(&self, stored: &StoredInventory) -> Result<(), InventoryError> {
-        let Some(resource_version) = stored.resource_version.clone() else {
+        let Some(resource_version) = &stored.resource_version else {
             return Ok(());
         };
-        let preconditions = Preconditions { resource_version: Some(resource_version), uid: None };
-        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match request::within(&self.target("delete", &stored.name), self.api.delete(&stored.name, &parameters)).await {
+        match self.endpoint(&stored.name).delete_version(resource_version).await {
             Ok(_) | Err(ApiError::NotFound { .. }) => Ok(()),
             Err(ApiError::Conflict { .. }) => Err(InventoryError::Superseded { name: stored.name.clone() }),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn target(&self, verb: &'static str, name: &str) -> Target {
-        Target {
-            verb,
-            resource: "inventories.plugins.banhbaoring.io".to_owned(),
-            namespace: Some(self.namespace.clone()),
-            name: name.to_owned(),
-            account: None,
-        }
+    fn endpoint(&self, name: &str) -> Endpoint {
+        Endpoint::of_host(self.host.clone(), self.kind.clone(), &self.namespace, name)
     }
 }
 

@@ -36,5 +36,5 @@ pub use apply::{Applied, ComponentApplied, Dependencies, Intended, StepOutcome};
 pub use client::Clients;
 pub use cluster::Cluster;
 pub use discovery::{Discovery, ServedKind};
-pub use inventory::{InventoryError, InventoryStore, StoredInventory};
+pub use inventory::{InventoryError, InventoryStore, Listed, StoredInventory};
 pub use observe::{ObserveError, Observed, Views};

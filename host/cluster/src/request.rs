@@ -120,6 +120,11 @@ impl Endpoint {
         Ok(Self { client, account: account.cloned(), kind, namespace: reference.namespace.clone(), name: reference.name.clone() })
     }
 
+    /// An object of the host's own, which it looks after with its own client. `name` is made by the host and can stand in a path.
+    pub(crate) fn of_host(host: Client, kind: ServedKind, namespace: &str, name: &str) -> Self {
+        Self { client: host, account: None, kind, namespace: Some(namespace.to_owned()), name: name.to_owned() }
+    }
+
     fn target(&self, verb: &'static str) -> Target {
         Target {
             verb,
@@ -130,20 +135,24 @@ impl Endpoint {
         }
     }
 
+    fn collection(&self) -> String {
+        collection_path(&self.kind, self.namespace.as_deref())
+    }
+
     fn path(&self) -> String {
-        format!("{}/{}", collection_path(&self.kind, self.namespace.as_deref()), self.name)
+        format!("{}/{}", self.collection(), self.name)
     }
 
     async fn send(
         &self,
         verb: &'static str,
-        query: &str,
+        uri: String,
         headers: &[(&str, &str)],
         method: Method,
         body: Vec<u8>,
     ) -> Result<Value, ApiError> {
         let target = self.target(verb);
-        let mut request = Request::builder().method(method).uri(format!("{}{query}", self.path()));
+        let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -154,7 +163,7 @@ impl Endpoint {
 
     /// The object, or `None` where there is none.
     pub(crate) async fn get(&self, answer: Answer) -> Result<Option<Value>, ApiError> {
-        match self.send("get", "", &[("accept", answer.accept())], Method::GET, Vec::new()).await {
+        match self.send("get", self.path(), &[("accept", answer.accept())], Method::GET, Vec::new()).await {
             Ok(object) => Ok(Some(object)),
             Err(ApiError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -163,31 +172,50 @@ impl Endpoint {
 
     /// Server-side apply, forced and strictly validated.
     pub(crate) async fn apply(&self, manifest: &Value, manager: &str, answer: Answer) -> Result<Value, ApiError> {
-        let query = format!("?fieldManager={}&force=true&fieldValidation=Strict", percent_encoded(manager));
+        let uri = format!("{}?fieldManager={}&force=true&fieldValidation=Strict", self.path(), percent_encoded(manager));
         let body = serde_json::to_vec(manifest).map_err(|_| ApiError::Unreadable { target: self.target("patch").to_string() })?;
-        self.send("patch", &query, &[("accept", answer.accept()), ("content-type", APPLY)], Method::PATCH, body).await
+        self.send("patch", uri, &[("accept", answer.accept()), ("content-type", APPLY)], Method::PATCH, body).await
     }
 
     /// A JSON patch; its `test` operations are what it depends on.
     pub(crate) async fn json_patch(&self, operations: &Value, answer: Answer) -> Result<Value, ApiError> {
         let body = serde_json::to_vec(operations).map_err(|_| ApiError::Unreadable { target: self.target("patch").to_string() })?;
-        self.send("patch", "", &[("accept", answer.accept()), ("content-type", JSON_PATCH)], Method::PATCH, body).await
+        self.send("patch", self.path(), &[("accept", answer.accept()), ("content-type", JSON_PATCH)], Method::PATCH, body).await
+    }
+
+    /// Makes it where there is none of its name; `body` is the whole object. Answers with its metadata.
+    pub(crate) async fn create(&self, body: Vec<u8>) -> Result<Value, ApiError> {
+        self.send("create", self.collection(), &[("accept", METADATA), ("content-type", JSON)], Method::POST, body).await
+    }
+
+    /// Replaces it; `body` is the whole object and says the version that it replaces. Answers with its metadata.
+    pub(crate) async fn replace(&self, body: Vec<u8>) -> Result<Value, ApiError> {
+        self.send("update", self.path(), &[("accept", METADATA), ("content-type", JSON)], Method::PUT, body).await
     }
 
     /// Deletes exactly this object. `true` when it is gone, `false` when it waits for finalizers.
     pub(crate) async fn delete(&self, uid: &str, resource_version: Option<&str>, propagation: Propagation) -> Result<bool, ApiError> {
+        let mut preconditions = json!({"uid": uid});
+        if let Some(resource_version) = resource_version {
+            preconditions["resourceVersion"] = json!(resource_version);
+        }
+        self.delete_as(&preconditions, propagation).await
+    }
+
+    /// Deletes it in exactly this version.
+    pub(crate) async fn delete_version(&self, resource_version: &str) -> Result<bool, ApiError> {
+        self.delete_as(&json!({"resourceVersion": resource_version}), Propagation::Background).await
+    }
+
+    async fn delete_as(&self, preconditions: &Value, propagation: Propagation) -> Result<bool, ApiError> {
         let policy = match propagation {
             Propagation::Background => "Background",
             Propagation::Foreground => "Foreground",
             Propagation::Orphan => "Orphan",
         };
-        let mut preconditions = json!({"uid": uid});
-        if let Some(resource_version) = resource_version {
-            preconditions["resourceVersion"] = json!(resource_version);
-        }
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy, "preconditions": preconditions});
         let body = options.to_string().into_bytes();
-        let answer = self.send("delete", "", &[("accept", JSON), ("content-type", JSON)], Method::DELETE, body).await?;
+        let answer = self.send("delete", self.path(), &[("accept", JSON), ("content-type", JSON)], Method::DELETE, body).await?;
         Ok(answer.get("kind").and_then(Value::as_str) == Some("Status") || answer.pointer("/metadata/deletionTimestamp").is_none())
     }
 }

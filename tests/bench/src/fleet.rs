@@ -143,6 +143,11 @@ impl Fleet {
         Ok(())
     }
 
+    /// CPU time that the API server has used, in seconds.
+    pub(crate) fn apiserver_cpu(&self) -> Result<f64> {
+        Ok(Reading::of(self.cluster.apiserver().context("the API server is not ours")?.pid())?.cpu)
+    }
+
     async fn metrics(&self) -> Result<String> {
         Ok(reqwest::get(format!("{}/metrics", self.address)).await?.text().await?)
     }

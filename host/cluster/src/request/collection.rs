@@ -17,7 +17,7 @@ const PAGE: u32 = 100;
 /// Objects of a kind in a namespace, or of a cluster-scoped kind.
 pub(crate) struct Collection {
     client: Client,
-    account: NamespacedName,
+    account: Option<NamespacedName>,
     kind: ServedKind,
     namespace: Option<String>,
 }
@@ -44,7 +44,12 @@ impl Collection {
             return Err(ApiError::Address { message: format!("expected {expected} for kind {}, found {namespace:?}", kind.kind) });
         }
         let client = clients.acting_as(account)?;
-        Ok(Self { client, account: account.clone(), kind, namespace: namespace.map(ToOwned::to_owned) })
+        Ok(Self { client, account: Some(account.clone()), kind, namespace: namespace.map(ToOwned::to_owned) })
+    }
+
+    /// Objects of the host's own, which it looks after with its own client.
+    pub(crate) fn of_host(host: Client, kind: ServedKind, namespace: &str) -> Self {
+        Self { client: host, account: None, kind, namespace: Some(namespace.to_owned()) }
     }
 
     /// One page of those that carry all the labels.
@@ -54,7 +59,7 @@ impl Collection {
             resource: self.kind.resource(),
             namespace: self.namespace.clone(),
             name: "*".to_owned(),
-            account: Some(self.account.clone()),
+            account: self.account.clone(),
         };
         let selector: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let mut uri = format!("{}?limit={PAGE}", collection_path(&self.kind, self.namespace.as_deref()));

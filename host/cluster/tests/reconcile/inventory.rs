@@ -2,6 +2,7 @@
 
 use banhbaoring_api::inventory::{ChildEntry, OwnerReference};
 use banhbaoring_cluster::inventory::InventoryError;
+use serde_json::json;
 
 use crate::support::Fixture;
 
@@ -28,7 +29,9 @@ async fn what_is_stored_is_read_back_and_an_unchanged_one_is_not_written() {
     read.spec.events.insert("a".into(), "1".into());
     fixture.cluster.inventories.write(&mut read).await.unwrap();
     assert_ne!(read.resource_version, version);
-    assert_eq!(fixture.cluster.inventories.list().await.unwrap().len(), 1);
+    let listed = fixture.cluster.inventories.list().await.unwrap();
+    assert!(listed.malformed.is_empty());
+    assert_eq!(listed.inventories, [read.clone()]);
     fixture.cluster.inventories.delete(&read).await.unwrap();
     assert_eq!(fixture.inventory().await.resource_version, None);
 }
@@ -63,4 +66,23 @@ async fn an_owner_of_the_same_name_with_another_uid_has_another_inventory() {
     let other = fixture.cluster.inventories.read(&later).await.unwrap();
     assert_ne!(other.name, inventory.name);
     assert_eq!(other.resource_version, None);
+}
+
+#[tokio::test]
+async fn one_that_was_edited_is_told_and_does_not_hide_the_others() {
+    let fixture = Fixture::new("inventory").await;
+    let later = OwnerReference { uid: "11111111-2222-3333-4444-555555555555".into(), ..fixture.owner.clone() };
+    let (mut inventory, mut other) = (fixture.inventory().await, fixture.cluster.inventories.read(&later).await.unwrap());
+    fixture.cluster.inventories.write(&mut inventory).await.unwrap();
+    fixture.cluster.inventories.write(&mut other).await.unwrap();
+    let token = "5ca1ab1e";
+    let edited = json!({"spec": {"children": [{"apiVersion": "v1", "kind": "ConfigMap", "name": token}]}});
+    let edit = ["patch", "inventories", &inventory.name, "--namespace", &fixture.namespace, "--type=merge", "--patch", &edited.to_string()];
+    fixture.kubectl.run(&edit).await.expect("the API server takes whatever it is");
+    let error = fixture.cluster.inventories.read(&fixture.owner).await.unwrap_err();
+    assert_eq!(error.reason(), "InventoryMalformed");
+    assert!(error.to_string().contains(&inventory.name) && !error.to_string().contains(token), "{error}");
+    let listed = fixture.cluster.inventories.list().await.unwrap();
+    assert_eq!(listed.inventories, [other]);
+    assert_eq!(listed.malformed.iter().map(InventoryError::reason).collect::<Vec<_>>(), ["InventoryMalformed"]);
 }

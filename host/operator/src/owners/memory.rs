@@ -104,13 +104,18 @@ impl Memories {
         self.lock().insert(uid.to_owned(), memory);
     }
 
-    /// All inventories of a kind of owners: whoever comes later and is in none of them has none.
-    pub(super) fn begin(&self, kind: &str, inventories: Vec<StoredInventory>) {
+    /// Inventories of a kind of owners. If they are all that there are, whoever comes later and is in none of them has none.
+    pub(super) fn begin(&self, kind: &str, inventories: Vec<StoredInventory>, are_all: bool) {
         let mut by_uid = self.lock();
         for inventory in inventories {
             by_uid.entry(inventory.spec.owner.uid.clone()).or_insert_with(|| Memory { inventory: Some(inventory), ..Memory::default() });
         }
-        self.complete.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned());
+        let mut complete = self.complete.lock().unwrap_or_else(PoisonError::into_inner);
+        if are_all {
+            complete.insert(kind.to_owned());
+        } else {
+            complete.remove(kind);
+        }
     }
 
     /// Whether an owner of the kind of which nothing is remembered has no inventory.
@@ -145,8 +150,10 @@ mod tests {
         let memories = Memories::default();
         memories.keep("a", Memory { inventory: Some(stored("a", "9")), ..Memory::default() });
         assert!(!memories.is_complete("example.com/Stack"));
-        memories.begin("example.com/Stack", vec![stored("a", "5"), stored("b", "6")]);
+        memories.begin("example.com/Stack", vec![stored("a", "5"), stored("b", "6")], true);
         assert!(memories.is_complete("example.com/Stack") && !memories.is_complete("example.com/Other"));
+        memories.begin("example.com/Other", Vec::new(), false);
+        assert!(!memories.is_complete("example.com/Other"), "one could not be read, and may be anybody's");
         let version = |uid: &str| memories.take(uid).inventory.and_then(|inventory| inventory.resource_version);
         assert_eq!((version("a").as_deref(), version("b").as_deref(), version("c")), (Some("9"), Some("6"), None));
     }

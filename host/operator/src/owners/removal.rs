@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banhbaoring_api::inventory::{InventorySpec, OwnerReference};
-use banhbaoring_cluster::{InventoryError, StoredInventory};
+use banhbaoring_cluster::{InventoryError, Listed, StoredInventory};
 use banhbaoring_pipeline::contract::{Finalizer, FinalizerTimeout};
 use banhbaoring_pipeline::observation::{Observation, Owner};
 use banhbaoring_pipeline::plan::plan_removal;
@@ -83,9 +83,10 @@ impl Owners {
 
     /// Inventories of owners that went while nobody looked.
     pub(super) async fn sweep(self: Arc<Self>, kind: Arc<OwnerKind>, there: BTreeSet<String>) {
-        match self.inventories_of(&kind).await {
-            Ok(inventories) => {
-                for inventory in inventories.into_iter().filter(|inventory| !there.contains(&inventory.spec.owner.uid)) {
+        match self.cluster.inventories.list().await {
+            Ok(Listed { inventories, .. }) => {
+                let gone = |inventory: &StoredInventory| !there.contains(&inventory.spec.owner.uid);
+                for inventory in inventories.into_iter().filter(|inventory| is_of(&kind, inventory) && gone(inventory)) {
                     self.memories.forget(&inventory.spec.owner.uid);
                     self.remove_children(&kind, inventory).await;
                 }
@@ -96,18 +97,14 @@ impl Owners {
 
     /// Reads the inventories of all owners of a kind at once, before the first of them is looked at.
     pub(super) async fn remember(&self, kind: &OwnerKind) {
-        match self.inventories_of(kind).await {
-            Ok(inventories) => self.memories.begin(&kind.name, inventories),
+        match self.cluster.inventories.list().await {
+            Ok(Listed { mut inventories, malformed }) => {
+                malformed.iter().for_each(|error| warn!(%error, "an inventory is left out"));
+                inventories.retain(|inventory| is_of(kind, inventory));
+                self.memories.begin(&kind.name, inventories, malformed.is_empty());
+            }
             Err(error) => warn!(%error, kind = %kind.name, "inventories are read one by one"),
         }
-    }
-
-    async fn inventories_of(&self, kind: &OwnerKind) -> Result<Vec<StoredInventory>, InventoryError> {
-        let mut inventories = self.cluster.inventories.list().await?;
-        inventories.retain(|StoredInventory { spec: InventorySpec { owner, .. }, .. }| {
-            owner.kind == kind.resource.kind && group(&owner.api_version) == kind.resource.group
-        });
-        Ok(inventories)
     }
 
     async fn remove_children(&self, kind: &OwnerKind, mut inventory: StoredInventory) {
@@ -168,6 +165,11 @@ fn is_finalised(desired: &Desired, inventory: &InventorySpec) -> bool {
     let answered = desired.components.iter().filter(|rendered| matches!(rendered.outcome, Outcome::Answered(_)));
     answered.map(|rendered| rendered.component.as_str()).all(|component| finalised.contains(component))
         && inventory.children.iter().all(|entry| finalised.contains(entry.component.as_str()))
+}
+
+fn is_of(kind: &OwnerKind, inventory: &StoredInventory) -> bool {
+    let owner = &inventory.spec.owner;
+    owner.kind == kind.resource.kind && group(&owner.api_version) == kind.resource.group
 }
 
 fn group(api_version: &str) -> &str {
