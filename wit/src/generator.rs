@@ -2,6 +2,7 @@
 //! are made in the order in which they refer to each other; a reference to nothing, or in a circle, is refused.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -236,7 +237,7 @@ pub struct Hash {
     pub of: String,
     /// How.
     pub algorithm: HashAlgorithm,
-    /// Cost (bcrypt, 4 to 15, default 10) or iterations (SCRAM, default 4096).
+    /// Cost (bcrypt, 4 to 15, default 10) or iterations (SCRAM, 4096 to 100000, default 4096).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<u32>,
     /// Written before the hash: `admin:` makes a line of htpasswd.
@@ -257,4 +258,22 @@ pub enum HashAlgorithm {
     /// SCRAM-SHA-256 as PostgreSQL stores it, `SCRAM-SHA-256$…`.
     #[serde(rename = "scram-sha-256")]
     ScramSha256,
+}
+
+impl HashAlgorithm {
+    /// Costs that are taken: a hash is made beside the reconciles of everybody else.
+    pub const fn costs(self) -> RangeInclusive<u32> {
+        match self {
+            Self::Bcrypt => 4..=15,
+            Self::ScramSha256 => 4096..=100_000,
+        }
+    }
+
+    /// Where none is said.
+    pub const fn default_cost(self) -> u32 {
+        match self {
+            Self::Bcrypt => 10,
+            Self::ScramSha256 => 4096,
+        }
+    }
 }

@@ -212,7 +212,7 @@ fn definition() -> Value {
                     "type": "object",
                     "properties": {
                         "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-                        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": "atomic"},
                     },
                 }},
             }],

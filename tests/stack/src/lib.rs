@@ -110,7 +110,7 @@ fn definition() -> Value {
                     "type": "object",
                     "properties": {
                         "spec": {"type": "object", "properties": {"message": {"type": "string", "maxLength": 256}}},
-                        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": "atomic"},
                     },
                 }},
             }],

@@ -34,7 +34,8 @@ pub(crate) fn hello() -> Value {
                                 "image": {"type": "string", "minLength": 1, "maxLength": 512},
                             },
                         },
-                        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                        // Atomic: the host writes the whole of it.
+                        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": "atomic"},
                     },
                 }},
             }],

@@ -18,23 +18,18 @@ pub(super) fn hash(entry: &SecretEntry, spec: &Hash, values: &Values, random: &m
     let value = values.get(&spec.of).ok_or_else(|| SecretError::Reference { key: entry.key.clone(), refers_to: spec.of.clone() })?;
     let mut salt = [0_u8; 16];
     random.fill_bytes(&mut salt);
+    let (cost, costs) = (spec.cost.unwrap_or(spec.algorithm.default_cost()), spec.algorithm.costs());
+    if !costs.contains(&cost) {
+        return Err(invalid(entry, format!("expected a cost of {} to {}, found {cost}", costs.start(), costs.end())));
+    }
     let hash = match spec.algorithm {
-        HashAlgorithm::Bcrypt => bcrypt_text(entry, value, spec.cost.unwrap_or(10), salt)?,
-        HashAlgorithm::ScramSha256 => {
-            let iterations = spec.cost.unwrap_or(4096);
-            if !(4096..=200_000).contains(&iterations) {
-                return Err(invalid(entry, format!("expected 4096 to 200000 iterations, found {iterations}")));
-            }
-            scram(value, &salt, iterations).ok_or_else(|| invalid(entry, "the value cannot be hashed".to_owned()))?
-        }
+        HashAlgorithm::Bcrypt => bcrypt_text(entry, value, cost, salt)?,
+        HashAlgorithm::ScramSha256 => scram(value, &salt, cost).ok_or_else(|| invalid(entry, "the value cannot be hashed".to_owned()))?,
     };
     Ok(format!("{}{hash}", spec.prefix).into_bytes())
 }
 
 fn bcrypt_text(entry: &SecretEntry, value: &[u8], cost: u32, salt: [u8; 16]) -> Result<String, SecretError> {
-    if !(4..=15).contains(&cost) {
-        return Err(invalid(entry, format!("expected a cost of 4 to 15, found {cost}")));
-    }
     if value.len() > BCRYPT_BYTES || value.contains(&0) {
         return Err(invalid(entry, format!("expected a value of at most {BCRYPT_BYTES} bytes and no zero byte: bcrypt ignores the rest")));
     }

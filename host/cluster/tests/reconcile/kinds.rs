@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use banhbaoring_cluster::crd::CrdError;
 use banhbaoring_pipeline::contract::HostIdentity;
+use banhbaoring_testing::wait::until;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::support::Fixture;
@@ -38,6 +42,46 @@ async fn an_installed_kind_is_served_and_upgraded_by_its_own_plugin_only() {
     fixture.cluster.install_crd(&second, "shop", DEADLINE).await.unwrap();
     let live = fixture.cluster.installed_crd(&second, "shop").await.unwrap().unwrap();
     assert!(live.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/b").is_some());
+}
+
+#[tokio::test]
+async fn a_status_that_becomes_one_value_is_written_on_by_who_wrote_it() {
+    let fixture = Fixture::new("kinds").await;
+    let mut first = definition(&fixture, "a");
+    first["spec"]["versions"][0]["subresources"] = json!({"status": {}});
+    let mut second = first.clone();
+    for (definition, map_type) in [(&mut first, "granular"), (&mut second, "atomic")] {
+        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"] =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": map_type});
+    }
+    fixture.cluster.install_crd(&first, "shop", DEADLINE).await.unwrap();
+    let (api_version, resource) = (format!("{}.test/v1", fixture.namespace), format!("tills.{}.test", fixture.namespace));
+    let till = json!({"apiVersion": api_version, "kind": "Till", "metadata": {"name": "till", "namespace": fixture.namespace}});
+    fixture.kubectl.apply(&till.to_string()).await.unwrap();
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(&resource[6..], "v1", "Till"));
+    let tills: Api<DynamicObject> = Api::namespaced_with(fixture.plane.client().await.unwrap(), &fixture.namespace, &kind);
+    let write = async |status: Value| {
+        let mut body = till.clone();
+        body["status"] = status;
+        let parameters = PatchParams::apply("banhbaoring/status").force();
+        tills.patch_status("till", &parameters, &Patch::Apply(&body)).await.unwrap().data["status"].clone()
+    };
+    write(json!({"phase": "a", "old": true})).await;
+    let foreign = ["patch", &resource, "till", "--namespace", &fixture.namespace, "--subresource=status", "--type=merge", "--patch"];
+    fixture.kubectl.run(&[&foreign[..], &[r#"{"status": {"foreign": true}}"#]].concat()).await.unwrap();
+    assert_eq!(write(json!({"phase": "b"})).await, json!({"phase": "b", "foreign": true}), "field by field, a foreign one stays");
+
+    fixture.cluster.install_crd(&second, "shop", DEADLINE).await.unwrap();
+    // The API server takes up a changed schema a moment after it stored it.
+    let whole = async || match write(json!({"phase": "c"})).await {
+        status if status == json!({"phase": "c"}) => Ok(()),
+        status => Err(status.to_string()),
+    };
+    until(DEADLINE, "the status to be what was written last and nothing else", whole).await.unwrap();
+    assert_eq!(write(json!({"phase": "d", "nodes": {"a": 1}})).await, json!({"phase": "d", "nodes": {"a": 1}}));
+    let managed = fixture.get(&resource, "till").await["metadata"]["managedFields"].clone();
+    let ours = managed.as_array().unwrap().iter().find(|entry| entry["manager"] == "banhbaoring/status").expect("our entry");
+    assert_eq!(ours["fieldsV1"], json!({"f:status": {}}));
 }
 
 #[tokio::test]

@@ -88,16 +88,19 @@ impl Decided {
         self.desired.components.iter().any(|rendered| matches!(rendered.outcome, RenderOutcome::Waiting(_)))
     }
 
+    /// What a question of a component was answered, or that it was asked; `None`: it is new.
+    fn answer(&self, component: &str, need: &PermittedNeed) -> Option<&AnswerOutcome> {
+        self.observation.answers.get(&(component.to_owned(), need.need.id.clone()))
+    }
+
     /// Whether this tells less than it would with the answers that are on their way, and nothing that has to be told before them: what the user has just
     /// changed, what is being done, what went wrong.
     fn is_told_better_later(&self, mishaps: &[Mishap]) -> bool {
-        let Observation { owner, answers, .. } = &self.observation;
+        let owner = &self.observation.owner;
         let is_told = owner.object.pointer("/status/observedGeneration").and_then(Json::as_i64) == Some(owner.generation);
         let is_acting = self.permitted.components.iter().any(|component| !component.actions.is_empty());
-        let is_late = |component: &str, need: &PermittedNeed| {
-            let answer = answers.get(&(component.to_owned(), need.need.id.clone()));
-            answer.is_none_or(|answer| *answer == AnswerOutcome::Pending)
-        };
+        let is_late =
+            |component: &str, need: &PermittedNeed| self.answer(component, need).is_none_or(|answer| *answer == AnswerOutcome::Pending);
         let are_late = self.permitted.components.iter().any(|one| one.needs.iter().any(|need| is_late(&one.component, need)));
         is_told && are_late && !is_acting && !owner.deleting && mishaps.is_empty()
     }
@@ -328,7 +331,7 @@ fn mishaps(decided: &Decided, applied: &Applied) -> Vec<Mishap> {
         transient: true,
     });
     let unsettled = decided.permitted.components.iter().filter(|component| {
-        let is_new = |need: &PermittedNeed| !decided.observation.answers.contains_key(&(component.component.clone(), need.need.id.clone()));
+        let is_new = |need: &PermittedNeed| decided.answer(&component.component, need).is_none();
         decided.rounds == MAX_ROUNDS && component.needs.iter().any(is_new)
     });
     let unsettled = unsettled.map(|component| Mishap {

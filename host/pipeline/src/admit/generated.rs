@@ -198,10 +198,8 @@ fn read(entry: &SecretEntry) -> Result<Parsed, String> {
         }
         Hash::NAME => {
             let hash: Hash = spec(entry)?;
-            match (hash.algorithm, hash.cost) {
-                (_, None) => {}
-                (banhbaoring_contract::generator::HashAlgorithm::Bcrypt, Some(cost)) => within("cost", cost, 4..=15)?,
-                (banhbaoring_contract::generator::HashAlgorithm::ScramSha256, Some(cost)) => within("cost", cost, 4096..=100_000)?,
+            if let Some(cost) = hash.cost {
+                within("cost", cost, hash.algorithm.costs())?;
             }
             Ok(Parsed { of: Some(hash.of), ..Parsed::default() })
         }

@@ -42,8 +42,6 @@ pub fn kind_compatible(old: &Json, new: &Json) -> Checked {
         if old.get("served") == Some(&Value::Bool(true)) && new.get("served") != Some(&Value::Bool(true)) {
             return refuse(name, "the version is no longer served");
         }
-        let empty = Value::Object(Map::new());
-        let schema = |version: &Json| version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| empty.clone());
         compare(&schema(&old), &schema(new), name)?;
         let subresources = |version: &Json| keys(version.get("subresources"));
         if let Some(lost) = subresources(&old).difference(&subresources(new)).next() {
@@ -51,6 +49,15 @@ pub fn kind_compatible(old: &Json, new: &Json) -> Checked {
         }
     }
     Ok(())
+}
+
+fn schema(version: &Json) -> Json {
+    let mut schema = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    // Nobody loses a field by it: the host alone writes a status, and always the whole of it.
+    if let Some(status) = schema.pointer_mut("/properties/status").and_then(Json::as_object_mut) {
+        status.remove("x-kubernetes-map-type");
+    }
+    schema
 }
 
 fn keys(value: Option<&Json>) -> BTreeSet<String> {

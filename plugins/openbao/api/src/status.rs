@@ -16,6 +16,8 @@ use crate::storage::DeletionPolicy;
 /// The status of a cluster.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+// The host writes the whole of it: the API server need not keep who owns which of its fields.
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct OpenBaoClusterStatus {
     /// `Pending`, `Initializing`, `Running`, `Degraded`, `Failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -81,6 +81,20 @@ fn a_definition_may_grow() {
 }
 
 #[test]
+fn a_status_may_become_one_value_and_a_spec_may_not() {
+    let atomic = |at: &str| {
+        let mut new = definition();
+        set(&mut new, &format!("{at}/x-kubernetes-map-type"), json!("atomic"));
+        new
+    };
+    let status = atomic(&SPEC.replace("properties/spec", "properties/status"));
+    assert_ne!(status, definition());
+    assert_eq!(kind_compatible(&definition(), &status), Ok(()));
+    assert_eq!(kind_compatible(&status, &definition()), Ok(()));
+    assert!(kind_compatible(&definition(), &atomic(SPEC)).is_err(), "others write a spec, field by field");
+}
+
+#[test]
 fn a_definition_may_not_take_anything_away() {
     incompatible(|new| set(new, "/spec/versions", json!([])), "removed");
     incompatible(|new| set(new, "/spec/versions/0/served", json!(false)), "served");
