@@ -49,6 +49,11 @@ impl Requests {
         self.sum(|verb, resource| !is_write(verb, resource) && (verb, resource) != ("LIST", "stacks"))
     }
 
+    /// Reads of single objects: what grows with the owners. Lists belong to the start of a process.
+    pub(crate) fn gets(&self) -> u64 {
+        self.sum(|verb, _| verb == "GET")
+    }
+
     /// Writes of the resources of children.
     pub(crate) fn child_writes(&self) -> u64 {
         let children = ["configmaps", "deployments", "serviceaccounts", "services"];

@@ -82,17 +82,18 @@ pub(crate) async fn measure(fleet: &mut Fleet, owners: usize, section: &mut Sect
     // The patches of Deployments are ours.
     let writes = all.writes() - owners as u64;
     section.rows.push(Row::told("writes an owner until all is at rest", writes.to_string()).at_most(each(writes), WRITES, ""));
-    section.rows.push(Row::told("reads an owner until all is at rest", all.reads().to_string()).at_most(each(all.reads()), 0.0, ""));
+    let gets = Row::told("reads of single objects until all is at rest", all.gets().to_string());
+    section.rows.push(gets.at_most(all.gets() as f64, 0.0, ""));
     let seconds = format!("{:.1} s of CPU", done.cpu);
     section.rows.push(Row::told("operator until the last child is there", seconds).at_most(done.cpu, CPU * owners as f64 / 1000.0, " s"));
     section.rows.push(Row::told("operator's memory with its owners", rest.told()).at_most(as_mebibytes(rest.resident), MEMORY, " MiB"));
     section.note(format!("peak memory {:.1} MiB; {:.1} s of CPU when all was at rest", as_mebibytes(rest.peak), rest.cpu));
     // Throughput is a matter of how much of the machine the others leave; this is not.
-    let each = |seconds: f64| seconds * 1000.0 / objects;
+    let an_object = |seconds: f64| seconds * 1000.0 / objects;
     section.note(format!(
         "CPU of the API server for one object: {:.2} ms under the operator, {:.2} ms under bare applies before it",
-        each(server_of_operator),
-        each(server_of_bare)
+        an_object(server_of_operator),
+        an_object(server_of_bare)
     ));
     section.note(format!("{:.1} reconciles an owner until all was at rest", looked as f64 / owners as f64));
     section.note(format!("requests until the last child: {}", creating.told()));

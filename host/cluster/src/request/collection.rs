@@ -13,6 +13,8 @@ use crate::discovery::{Discovery, ServedKind};
 
 /// Objects that one page brings at most: what is parsed at a time.
 const PAGE: u32 = 100;
+/// The same of the host's own objects, whose size is known.
+const PAGE_OF_HOST: u32 = 500;
 
 /// Objects of a kind in a namespace, or of a cluster-scoped kind.
 pub(crate) struct Collection {
@@ -20,6 +22,7 @@ pub(crate) struct Collection {
     account: Option<NamespacedName>,
     kind: ServedKind,
     namespace: Option<String>,
+    limit: u32,
 }
 
 /// One page.
@@ -44,12 +47,12 @@ impl Collection {
             return Err(ApiError::Address { message: format!("expected {expected} for kind {}, found {namespace:?}", kind.kind) });
         }
         let client = clients.acting_as(account)?;
-        Ok(Self { client, account: Some(account.clone()), kind, namespace: namespace.map(ToOwned::to_owned) })
+        Ok(Self { client, account: Some(account.clone()), kind, namespace: namespace.map(ToOwned::to_owned), limit: PAGE })
     }
 
     /// Objects of the host's own, which it looks after with its own client.
     pub(crate) fn of_host(host: Client, kind: ServedKind, namespace: &str) -> Self {
-        Self { client: host, account: None, kind, namespace: Some(namespace.to_owned()) }
+        Self { client: host, account: None, kind, namespace: Some(namespace.to_owned()), limit: PAGE_OF_HOST }
     }
 
     /// One page of those that carry all the labels.
@@ -62,7 +65,7 @@ impl Collection {
             account: self.account.clone(),
         };
         let selector: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let mut uri = format!("{}?limit={PAGE}", collection_path(&self.kind, self.namespace.as_deref()));
+        let mut uri = format!("{}?limit={}", collection_path(&self.kind, self.namespace.as_deref()), self.limit);
         for (name, value) in [("labelSelector", selector.join(",").as_str()), ("continue", from.unwrap_or_default())] {
             if !value.is_empty() {
                 uri.push_str(&format!("&{name}={}", percent_encoded(value)));
