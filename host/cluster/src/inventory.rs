@@ -109,10 +109,10 @@ impl StoredInventory {
     }
 }
 
-/// All inventories that can be read.
+/// All inventories of the host's namespace.
 #[derive(Debug, Default)]
 pub struct Listed {
-    /// They.
+    /// Those that can be read.
     pub inventories: Vec<StoredInventory>,
     /// Why each of the others cannot.
     pub malformed: Vec<InventoryError>,

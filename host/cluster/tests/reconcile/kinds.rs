@@ -55,10 +55,11 @@ async fn a_status_that_becomes_one_value_is_written_on_by_who_wrote_it() {
             json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": map_type});
     }
     fixture.cluster.install_crd(&first, "shop", DEADLINE).await.unwrap();
-    let (api_version, resource) = (format!("{}.test/v1", fixture.namespace), format!("tills.{}.test", fixture.namespace));
+    let group = format!("{}.test", fixture.namespace);
+    let (api_version, resource) = (format!("{group}/v1"), format!("tills.{group}"));
     let till = json!({"apiVersion": api_version, "kind": "Till", "metadata": {"name": "till", "namespace": fixture.namespace}});
     fixture.kubectl.apply(&till.to_string()).await.unwrap();
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(&resource[6..], "v1", "Till"));
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(&group, "v1", "Till"));
     let tills: Api<DynamicObject> = Api::namespaced_with(fixture.plane.client().await.unwrap(), &fixture.namespace, &kind);
     let write = async |status: Value| {
         let mut body = till.clone();

@@ -280,7 +280,7 @@ pub struct WebhookDescriptor {
 /// A default image of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefaultImage {
-    /// Role, `openbao`.
+    /// Role, `server`.
     pub role: String,
     /// Reference.
     pub image: String,
